@@ -1,0 +1,55 @@
+import type { TrainEvent } from '../../trainer/events.ts';
+import { emptyRecord, recordEvent } from '../../trainer/report/record.ts';
+import { applyOverrides, readConfigFile, type RawConfig } from '../configFile.ts';
+import { interruptible } from '../interrupt.ts';
+import { Progress } from '../progress.ts';
+import { summaryJson, summaryText } from '../summary.ts';
+import type { Context } from './context.ts';
+
+export interface TrainOptions {
+  config: string;
+  /** `key=value` arguments. */
+  overrides: string[];
+  json: boolean;
+}
+
+/** The work itself, in the trainer's layer. */
+export interface TrainWork {
+  /**
+   * Checks the configuration, trains, and writes all outputs; resolves after the `end` event. When `signal` is aborted
+   * it ends the step, saves a checkpoint and ends with status `stopped`; before the first step it throws the signal's reason.
+   */
+  train(config: RawConfig, run: { signal: AbortSignal; onEvent(event: TrainEvent): void }): Promise<void>;
+}
+
+/** Returns the exit code. */
+export async function runTrain(options: TrainOptions, context: Context, work: TrainWork): Promise<number> {
+  const { terminal } = context;
+  const config = applyOverrides(await readConfigFile(options.config), options.overrides);
+  const progress = new Progress(terminal, context.now);
+  const record = emptyRecord();
+  const signals = {
+    first: () => progress.message('stopping after this step, to save a checkpoint; Ctrl-C again to leave at once'),
+    second: () => progress.stop(),
+  };
+  return interruptible(context.signals, signals, async ({ signal, exitCode }) => {
+    try {
+      await work.train(config, {
+        signal,
+        onEvent(event) {
+          recordEvent(record, event);
+          progress.onEvent(event);
+        },
+      });
+    } catch (error) {
+      const code = exitCode();
+      if (code !== undefined && signal.aborted && error === signal.reason) return code; // there was nothing to save yet
+      throw error;
+    } finally {
+      progress.stop();
+    }
+    if (record.end === undefined) throw new Error('the trainer returned without its end event');
+    terminal.stdout.write(options.json ? `${JSON.stringify(summaryJson(record))}\n` : summaryText(record));
+    return record.end.status === 'stopped' ? (exitCode() ?? 1) : 0;
+  });
+}

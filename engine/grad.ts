@@ -1,0 +1,50 @@
+import { PrefgradError, ShapeError } from './errors.ts';
+import type { Node } from './graph.ts';
+import { Tensor } from './graph.ts';
+import { add } from './ops/elementwise.ts';
+import { fill, zeros } from './ops/layout.ts';
+import { format, sizeOf } from './shape.ts';
+
+/** The nodes that the roots depend on, inputs before their users. */
+export function reachable(roots: readonly Tensor[]): Node[] {
+  const seen = new Set<Node>();
+  const stack = roots.map((t) => t.node);
+  for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
+    if (seen.has(node)) continue;
+    seen.add(node);
+    for (const t of node.inputs) stack.push(t.node);
+  }
+  return [...seen].sort((a, b) => a.id - b.id);
+}
+
+/**
+ * Gradients of a scalar with respect to tensors, as more graph (reverse mode). A tensor that the loss does not
+ * depend on has a gradient of zeros.
+ */
+export function grad(loss: Tensor, wrt: readonly Tensor[]): Tensor[] {
+  if (sizeOf(loss.shape) !== 1)
+    throw new ShapeError(`grad: the loss must be one number, got ${format(loss.type)}; take its sum or mean`);
+  const nodes = reachable([loss]);
+  const wanted = new Set(wrt.map((t) => t.node));
+  const onPath = new Set<Node>();
+  for (const node of nodes)
+    if (wanted.has(node) || node.inputs.some((t) => onPath.has(t.node))) onPath.add(node);
+
+  const grads = new Map<string, Tensor>([[loss.key, fill(loss.type, 1)]]);
+  for (const node of nodes.reverse()) {
+    if (!onPath.has(node) || node.inputs.length === 0) continue;
+    const outputs = node.types.map((_, i) => new Tensor(node, i));
+    const dOutputs = outputs.map((t) => grads.get(t.key));
+    if (dOutputs.every((d) => d === undefined)) continue;
+    const { op, inputs, attrs } = node;
+    if (op.gradient === undefined) throw new PrefgradError(`${op.name} has no gradient; detach its inputs?`);
+    const dInputs = op.gradient({ inputs, outputs, attrs, grads: dOutputs });
+    node.inputs.forEach((x, i) => {
+      const dx = dInputs[i];
+      if (dx === undefined || !onPath.has(x.node)) return;
+      const before = grads.get(x.key);
+      grads.set(x.key, before ? add(before, dx) : dx);
+    });
+  }
+  return wrt.map((t) => grads.get(t.key) ?? zeros(t.type));
+}

@@ -1,0 +1,11 @@
+export type { Device, Executable, InputNumbers, MemoryUse, Numbers } from './backend.ts';
+export type { Program, Traced, Update } from './compile.ts';
+export { compile, variablesOf } from './compile.ts';
+export { PrefgradError, ShapeError } from './errors.ts';
+export { grad } from './grad.ts';
+export { Tensor, Variable } from './graph.ts';
+export type { Attrs, Op, Sample, SampleInput, Value } from './op.ts';
+export * from './ops/index.ts';
+export { ReferenceDevice } from './reference/device.ts';
+export type { DType, TensorType } from './shape.ts';
+export { f32, format, i32, sizeOf } from './shape.ts';

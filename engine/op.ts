@@ -1,0 +1,58 @@
+import type { Tensor } from './graph.ts';
+import type { DType, TensorType } from './shape.ts';
+
+export type AttrValue = number | boolean | string | readonly number[] | undefined;
+export type Attrs = Readonly<Record<string, AttrValue>>;
+
+/** A tensor's numbers on the reference backend, in the shape of this run (capacities replaced by counts). */
+export interface Value {
+  readonly shape: readonly number[];
+  readonly data: Float64Array;
+}
+
+/** One input of an op's sample: f32 unless said, drawn around 0 unless said. `int: n` draws i32 below n. */
+export interface SampleInput {
+  readonly shape: readonly number[];
+  readonly dtype?: DType;
+  readonly rows?: string;
+  readonly int?: number;
+  readonly positive?: boolean;
+  readonly values?: readonly number[];
+}
+
+/** Inputs on which the tests check an op: its gradient by central differences, its kernels by the definition. */
+export interface Sample<A extends Attrs = Attrs> {
+  readonly attrs: A;
+  readonly inputs: readonly SampleInput[];
+  /** True rows of each count; a sample without it runs at capacity. */
+  readonly counts?: Readonly<Record<string, number>>;
+}
+
+/** What a gradient rule sees of the node that it differentiates. */
+export interface GradientArgs<A extends Attrs> {
+  readonly inputs: readonly Tensor[];
+  readonly outputs: readonly Tensor[];
+  readonly attrs: A;
+  /** ∂loss/∂output; undefined where the loss does not depend on that output. */
+  readonly grads: readonly (Tensor | undefined)[];
+}
+
+/**
+ * All that there is to know of an op. A backend adds a kernel of the same name; nothing else names an op.
+ */
+export interface Op<A extends Attrs = Attrs> {
+  readonly name: string;
+  /** Types of the outputs; throws a ShapeError that says what came and what was expected. */
+  shape(inputs: readonly TensorType[], attrs: A): TensorType[];
+  /** ∂loss/∂input for each input, as more graph. Absent: the op is not differentiated (a gradient kernel, say). */
+  gradient?(args: GradientArgs<A>): (Tensor | undefined)[];
+  /** The meaning of the op, in plain loops over float64; every other backend is checked against it. */
+  define(inputs: readonly Value[], outputs: readonly Value[], attrs: A): void;
+  /** [input, output] pairs that may share memory, when nothing reads the input later. */
+  inPlace?(attrs: A, inputs: readonly TensorType[]): readonly (readonly [number, number])[];
+  /** The output that can be added onto one more, last input of its shape (attrs.accumulate says that it is there). */
+  readonly accumulates?: number;
+  /** The outputs are the inputs' bytes under another shape: no kernel runs. */
+  readonly view?: boolean;
+  readonly samples: readonly Sample<A>[];
+}

@@ -1,0 +1,50 @@
+import { PrefgradError, ShapeError } from '../errors.ts';
+import type { Value } from '../op.ts';
+import type { DType, TensorType } from '../shape.ts';
+import { format } from '../shape.ts';
+
+/** An input's type, or an error that names the op that misses it. */
+export function defined(op: string, type: TensorType | undefined): TensorType {
+  if (type === undefined) throw new ShapeError(`${op}: an input is missing`);
+  return type;
+}
+
+/** A definition's operand. */
+export function one(value: Value | undefined): Value {
+  if (value === undefined) throw new PrefgradError('an operand is missing');
+  return value;
+}
+
+/** Checks dtype and rank: `expectType('rope', 'x', x, 'f32', 2)`. */
+export function expectType(
+  op: string,
+  name: string,
+  type: TensorType | undefined,
+  dtype: DType,
+  rank: number,
+): TensorType {
+  const t = defined(op, type);
+  if (t.dtype !== dtype || t.shape.length !== rank)
+    throw new ShapeError(
+      `${op}: ${name} must be ${dtype} with ${rank} dimensions, got ${t.dtype} ${format(t)}`,
+    );
+  return t;
+}
+
+/** Checks that two sizes are one: `expectSize('matmul', 'inner sizes', 4, 8, 'transpose the second operand?')`. */
+export function expectSize(
+  op: string,
+  what: string,
+  got: number | undefined,
+  expected: number | undefined,
+  hint = '',
+): void {
+  if (got !== expected)
+    throw new ShapeError(`${op}: ${what} differ, got ${got}, expected ${expected}${hint ? `; ${hint}` : ''}`);
+}
+
+/** Checks that two tensors have the same rows: the same capacity, counted by the same name. */
+export function expectRows(op: string, a: TensorType, b: TensorType): void {
+  if (a.shape[0] !== b.shape[0] || a.rows !== b.rows)
+    throw new ShapeError(`${op}: rows differ, got ${format(a)} and ${format(b)}`);
+}

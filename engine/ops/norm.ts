@@ -1,0 +1,152 @@
+import type { Tensor } from '../graph.ts';
+import { applyAll, outputOf } from '../graph.ts';
+import type { Op, Sample } from '../op.ts';
+import { f32 } from '../shape.ts';
+import { expectSize, expectType, one } from './inputs.ts';
+
+interface NormAttrs {
+  readonly [key: string]: number;
+  readonly eps: number;
+}
+
+const samples = (vectors: number): Sample<NormAttrs>[] => [
+  { attrs: { eps: 1e-5 }, inputs: [{ shape: [7, 13] }, ...new Array(vectors).fill({ shape: [13] })] },
+  {
+    attrs: { eps: 1e-5 },
+    inputs: [{ shape: [40, 64], rows: 'tokens' }, ...new Array(vectors).fill({ shape: [64] })],
+    counts: { tokens: 37 },
+  },
+];
+
+export const layerNormOp: Op<NormAttrs> = {
+  name: 'layerNorm',
+  shape([x, weight, bias]) {
+    const t = expectType('layerNorm', 'x', x, 'f32', 2);
+    for (const [name, v] of [
+      ['weight', weight],
+      ['bias', bias],
+    ] as const)
+      expectSize(
+        'layerNorm',
+        `sizes of ${name} and a row`,
+        expectType('layerNorm', name, v, 'f32', 1).shape[0],
+        t.shape[1],
+      );
+    const perRow = f32([t.shape[0] ?? 0], t.rows);
+    return [t, perRow, perRow];
+  },
+  gradient({ inputs: [x, weight], outputs: [, mean, rstd], attrs, grads: [dy] }) {
+    if (!x || !weight || !mean || !rstd || !dy) return [];
+    return applyAll(layerNormGradOp, [x, weight, mean, rstd, dy], attrs);
+  },
+  define([x, weight, bias], [y, mean, rstd], { eps }) {
+    const [X, W, B, Y, M, R] = [one(x), one(weight), one(bias), one(y), one(mean), one(rstd)];
+    const C = X.shape[1] ?? 0;
+    for (let t = 0; t < (X.shape[0] ?? 0); t++) {
+      const row = X.data.subarray(t * C, (t + 1) * C);
+      const m = row.reduce((s, v) => s + v, 0) / C;
+      const r = 1 / Math.sqrt(row.reduce((s, v) => s + (v - m) ** 2, 0) / C + eps);
+      M.data[t] = m;
+      R.data[t] = r;
+      row.forEach((v, c) => (Y.data[t * C + c] = (v - m) * r * (W.data[c] ?? 0) + (B.data[c] ?? 0)));
+    }
+  },
+  samples: samples(2),
+};
+
+/** (x, weight, mean, rstd, dy) → dx, dWeight, dBias. */
+export const layerNormGradOp: Op<NormAttrs> = {
+  name: 'layerNormGrad',
+  shape([x, weight]) {
+    const t = expectType('layerNormGrad', 'x', x, 'f32', 2);
+    const w = expectType('layerNormGrad', 'weight', weight, 'f32', 1);
+    return [t, w, w];
+  },
+  define([x, weight, mean, rstd, dy], [dx, dWeight, dBias]) {
+    const [X, W, M, R, G] = [one(x), one(weight), one(mean), one(rstd), one(dy)];
+    const [dX, dW, dB] = [one(dx), one(dWeight), one(dBias)];
+    const C = X.shape[1] ?? 0;
+    for (let t = 0; t < (X.shape[0] ?? 0); t++) {
+      const [m, r] = [M.data[t] ?? 0, R.data[t] ?? 0];
+      const hat = (c: number) => ((X.data[t * C + c] ?? 0) - m) * r;
+      const g = (c: number) => (G.data[t * C + c] ?? 0) * (W.data[c] ?? 0);
+      let [sumG, sumGHat] = [0, 0];
+      for (let c = 0; c < C; c++) {
+        sumG += g(c);
+        sumGHat += g(c) * hat(c);
+        dW.data[c] = (dW.data[c] ?? 0) + (G.data[t * C + c] ?? 0) * hat(c);
+        dB.data[c] = (dB.data[c] ?? 0) + (G.data[t * C + c] ?? 0);
+      }
+      for (let c = 0; c < C; c++) dX.data[t * C + c] = r * (g(c) - sumG / C - (hat(c) * sumGHat) / C);
+    }
+  },
+  inPlace: () => [[4, 0]],
+  samples: [],
+};
+
+/** (x − mean) / √(variance + eps) · weight + bias for each row of x [T, C]. */
+export const layerNorm = (x: Tensor, weight: Tensor, bias: Tensor, eps: number): Tensor =>
+  outputOf(applyAll(layerNormOp, [x, weight, bias], { eps }), 0);
+
+export const rmsNormOp: Op<NormAttrs> = {
+  name: 'rmsNorm',
+  shape([x, weight]) {
+    const t = expectType('rmsNorm', 'x', x, 'f32', 2);
+    expectSize(
+      'rmsNorm',
+      'sizes of weight and a row',
+      expectType('rmsNorm', 'weight', weight, 'f32', 1).shape[0],
+      t.shape[1],
+    );
+    return [t, f32([t.shape[0] ?? 0], t.rows)];
+  },
+  gradient({ inputs: [x, weight], outputs: [, rstd], attrs, grads: [dy] }) {
+    if (!x || !weight || !rstd || !dy) return [];
+    return applyAll(rmsNormGradOp, [x, weight, rstd, dy], attrs);
+  },
+  define([x, weight], [y, rstd], { eps }) {
+    const [X, W, Y, R] = [one(x), one(weight), one(y), one(rstd)];
+    const C = X.shape[1] ?? 0;
+    for (let t = 0; t < (X.shape[0] ?? 0); t++) {
+      const row = X.data.subarray(t * C, (t + 1) * C);
+      const r = 1 / Math.sqrt(row.reduce((s, v) => s + v * v, 0) / C + eps);
+      R.data[t] = r;
+      row.forEach((v, c) => (Y.data[t * C + c] = v * r * (W.data[c] ?? 0)));
+    }
+  },
+  samples: samples(1),
+};
+
+/** (x, weight, rstd, dy) → dx, dWeight. */
+export const rmsNormGradOp: Op<NormAttrs> = {
+  name: 'rmsNormGrad',
+  shape([x, weight]) {
+    return [
+      expectType('rmsNormGrad', 'x', x, 'f32', 2),
+      expectType('rmsNormGrad', 'weight', weight, 'f32', 1),
+    ];
+  },
+  define([x, weight, rstd, dy], [dx, dWeight]) {
+    const [X, W, R, G, dX, dW] = [one(x), one(weight), one(rstd), one(dy), one(dx), one(dWeight)];
+    const C = X.shape[1] ?? 0;
+    for (let t = 0; t < (X.shape[0] ?? 0); t++) {
+      const r = R.data[t] ?? 0;
+      let total = 0;
+      for (let c = 0; c < C; c++) {
+        const hat = (X.data[t * C + c] ?? 0) * r;
+        total += (G.data[t * C + c] ?? 0) * (W.data[c] ?? 0) * hat;
+        dW.data[c] = (dW.data[c] ?? 0) + (G.data[t * C + c] ?? 0) * hat;
+      }
+      for (let c = 0; c < C; c++) {
+        const hat = (X.data[t * C + c] ?? 0) * r;
+        dX.data[t * C + c] = r * ((G.data[t * C + c] ?? 0) * (W.data[c] ?? 0) - (hat * total) / C);
+      }
+    }
+  },
+  inPlace: () => [[3, 0]],
+  samples: [],
+};
+
+/** x / √(mean(x²) + eps) · weight for each row of x [T, C]. */
+export const rmsNorm = (x: Tensor, weight: Tensor, eps: number): Tensor =>
+  outputOf(applyAll(rmsNormOp, [x, weight], { eps }), 0);

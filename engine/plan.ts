@@ -1,0 +1,207 @@
+import type { Program } from './compile.ts';
+import { isInput } from './graph.ts';
+import type { Node, Tensor, Variable } from './graph.ts';
+import { bytesOf } from './shape.ts';
+import { countUses } from './simplify.ts';
+
+/** Where a tensor lies: in a variable's own memory, or at an offset of the arena. */
+export type Place =
+  | { readonly kind: 'variable'; readonly variable: Variable }
+  | { readonly kind: 'arena'; readonly storage: Storage };
+
+/** A stretch of the arena, and the steps of the plan between which it is in use. */
+export interface Storage {
+  readonly bytes: number;
+  readonly from: number;
+  to: number;
+  offset: number;
+}
+
+export interface Step {
+  readonly node: Node;
+  readonly inputs: readonly Place[];
+  readonly outputs: readonly Place[];
+  readonly workspace: Storage | undefined;
+}
+
+/** A program with every byte placed, before anything has run. */
+export interface Plan {
+  readonly program: Program;
+  readonly steps: readonly Step[];
+  readonly inputs: Readonly<Record<string, Place>>;
+  readonly outputs: Readonly<Record<string, Place>>;
+  /** New values that could not be made in place, copied when all steps are done. */
+  readonly copies: readonly { readonly from: Place; readonly to: Variable }[];
+  readonly arenaBytes: number;
+}
+
+const ALIGNMENT = 64;
+const align = (n: number): number => Math.ceil(n / ALIGNMENT) * ALIGNMENT;
+
+/**
+ * Liveness to offsets: a tensor takes its dying input's memory where the op allows it, a new value of a variable is
+ * made in the variable's memory where nothing reads the old one later, and all else is packed into one arena.
+ * `workspace` tells how many bytes a backend needs beside a node's tensors.
+ */
+export function makePlan(program: Program, workspace: (node: Node) => number): Plan {
+  const nodes = program.nodes.filter((n) => !isInput(n) && n.variable === undefined);
+  const roots = [...Object.values(program.outputs), ...program.updates.map((u) => u.value)];
+  const uses = countUses(nodes, roots);
+  const end = nodes.length;
+  const storages: Storage[] = [];
+  const places = new Map<string, Place>();
+  /** Reads of a storage that are still to come. */
+  const pending = new Map<Storage, number>();
+  const fixed = new Set<Storage>();
+
+  const reserve = (bytes: number, from: number, to: number): Storage => {
+    const storage = { bytes: align(bytes), from, to, offset: 0 };
+    storages.push(storage);
+    return storage;
+  };
+  const placeOf = (t: Tensor): Place => {
+    if (t.node.variable) return { kind: 'variable', variable: t.node.variable };
+    const place = places.get(t.key);
+    if (place === undefined) throw new Error(`${t.toString()} is read before it is computed`);
+    return place;
+  };
+  const put = (t: Tensor, place: Place): void => {
+    places.set(t.key, place);
+    if (place.kind === 'arena')
+      pending.set(place.storage, (pending.get(place.storage) ?? 0) + (uses.get(t.key) ?? 0));
+  };
+
+  for (const t of Object.values(program.inputs)) {
+    const storage = reserve(bytesOf(t.type), -1, 0);
+    fixed.add(storage);
+    put(t, { kind: 'arena', storage });
+  }
+
+  const lastRead = lastReads(nodes, Object.values(program.outputs));
+  const destinations = new Map(program.updates.map((u) => [u.value.key, u.variable]));
+  const steps: Step[] = [];
+  nodes.forEach((node, at) => {
+    const inputs = node.inputs.map(placeOf);
+    for (const p of inputs)
+      if (p.kind === 'arena') {
+        p.storage.to = Math.max(p.storage.to, at);
+        pending.set(p.storage, (pending.get(p.storage) ?? 0) - 1);
+      }
+    const [first] = inputs;
+    const outputs: Place[] = [];
+    node.types.forEach((type, index) => {
+      const key = `${node.id}.${index}`;
+      const t = { key, type };
+      const place =
+        (node.op.view === true && first) ||
+        inVariable(node, index, at, inputs) ||
+        inInput(node, index, inputs, outputs) ||
+        ({ kind: 'arena', storage: reserve(bytesOf(type), at, at) } as const);
+      outputs.push(place);
+      places.set(key, place);
+      if (place.kind === 'arena')
+        pending.set(place.storage, (pending.get(place.storage) ?? 0) + (uses.get(t.key) ?? 0));
+    });
+    const bytes = workspace(node);
+    if (node.op.view !== true)
+      steps.push({ node, inputs, outputs, workspace: bytes > 0 ? reserve(bytes, at, at) : undefined });
+  });
+
+  for (const t of roots) {
+    const place = placeOf(t);
+    if (place.kind === 'arena') place.storage.to = end;
+  }
+  const copies = program.updates
+    .map(({ variable, value }) => ({ from: placeOf(value), to: variable }))
+    .filter(({ from, to }) => from.kind !== 'variable' || from.variable !== to);
+  return {
+    program,
+    steps,
+    inputs: mapPlaces(program.inputs, placeOf),
+    outputs: mapPlaces(program.outputs, placeOf),
+    copies,
+    arenaBytes: assignOffsets(storages),
+  };
+
+  /** The variable whose new value this output is, where its memory is free to take it. */
+  function inVariable(node: Node, index: number, at: number, inputs: readonly Place[]): Place | undefined {
+    const variable = destinations.get(`${node.id}.${index}`);
+    if (variable === undefined || (lastRead.get(variable) ?? -1) > at) return undefined;
+    const pairs =
+      node.op.inPlace?.(
+        node.attrs,
+        node.inputs.map((x) => x.type),
+      ) ?? [];
+    const reads = inputs.flatMap((p, i) => (p.kind === 'variable' && p.variable === variable ? [i] : []));
+    const allowed = reads.every((i) => pairs.some(([from, to]) => from === i && to === index));
+    return allowed ? { kind: 'variable', variable } : undefined;
+  }
+
+  /** The memory of an input that nothing reads any more and that the op may write over. */
+  function inInput(
+    node: Node,
+    index: number,
+    inputs: readonly Place[],
+    taken: readonly Place[],
+  ): Place | undefined {
+    const bytes = node.types[index] ? align(bytesOf(node.types[index])) : 0;
+    for (const [from, to] of node.op.inPlace?.(
+      node.attrs,
+      node.inputs.map((x) => x.type),
+    ) ?? []) {
+      const place = inputs[from];
+      if (to !== index || place?.kind !== 'arena') continue;
+      const { storage } = place;
+      const free = pending.get(storage) === 0 && !fixed.has(storage) && storage.bytes === bytes;
+      const shared = inputs.some((p, i) => i !== from && p.kind === 'arena' && p.storage === storage);
+      const used = taken.some((p) => p.kind === 'arena' && p.storage === storage);
+      if (free && !shared && !used) return place;
+    }
+    return undefined;
+  }
+}
+
+/** The last step at which each variable's value from before the run is read, views included. */
+function lastReads(nodes: readonly Node[], outputs: readonly Tensor[]): Map<Variable, number> {
+  const last = new Map<Variable, number>();
+  const viewed = new Map<string, Variable>();
+  nodes.forEach((node, at) => {
+    for (const x of node.inputs) {
+      const variable = x.node.variable ?? viewed.get(x.key);
+      if (!variable) continue;
+      last.set(variable, at);
+      if (node.op.view === true) viewed.set(`${node.id}.0`, variable);
+    }
+  });
+  for (const t of outputs) {
+    const variable = t.node.variable ?? viewed.get(t.key);
+    if (variable) last.set(variable, nodes.length);
+  }
+  return last;
+}
+
+function mapPlaces(
+  tensors: Readonly<Record<string, Tensor>>,
+  placeOf: (t: Tensor) => Place,
+): Record<string, Place> {
+  return Object.fromEntries(Object.entries(tensors).map(([key, t]) => [key, placeOf(t)]));
+}
+
+/** Largest first, each at the lowest offset that no storage alive at the same time takes; returns the arena's size. */
+function assignOffsets(storages: readonly Storage[]): number {
+  const placed: Storage[] = [];
+  let total = 0;
+  for (const s of [...storages].sort((a, b) => b.bytes - a.bytes || a.from - b.from)) {
+    let offset = 0;
+    for (const other of placed) {
+      if (other.to < s.from || other.from > s.to) continue;
+      if (other.offset >= offset + s.bytes) break;
+      offset = Math.max(offset, other.offset + other.bytes);
+    }
+    s.offset = offset;
+    total = Math.max(total, offset + s.bytes);
+    const next = placed.findIndex((p) => p.offset > offset);
+    placed.splice(next < 0 ? placed.length : next, 0, s);
+  }
+  return total;
+}

@@ -1,0 +1,211 @@
+import type { Device, Executable, InputNumbers, MemoryUse } from '../backend.ts';
+import { countsOf } from '../backend.ts';
+import type { Program } from '../compile.ts';
+import { variablesOf } from '../compile.ts';
+import { PrefgradError } from '../errors.ts';
+import type { Variable } from '../graph.ts';
+import type { Place, Plan } from '../plan.ts';
+import { makePlan } from '../plan.ts';
+import type { TensorType } from '../shape.ts';
+import { bytesOf, format, sizeOf, trueShape } from '../shape.ts';
+import plain from './build/plain.wasm';
+import relaxed from './build/relaxed.wasm';
+import type { Span } from './call.ts';
+import type { Simd } from './features.ts';
+import { canShare, chooseSimd, coreCount } from './features.ts';
+import type { Linked } from './link.ts';
+import { link, loweringOf } from './link.ts';
+import { lowerings } from './lower/index.ts';
+import { Allocator, MAX_PAGES } from './memory.ts';
+import type { Team } from './team.ts';
+import { SoloTeam, WorkerTeam } from './team.ts';
+
+const binaries = { plain, relaxed } as const;
+/** Turns of a waiting thread's loop before it sleeps: some tens of microseconds. */
+const SPINS = 20_000;
+
+export interface WasmOptions {
+  /** Worker threads; the calling thread alone where 1, or where memory cannot be shared. Default: all cores. */
+  readonly threads?: number | undefined;
+  /** plain: the same bits on every machine. relaxed: fused multiply-add, faster. Default: relaxed where there is. */
+  readonly simd?: Simd | 'auto' | undefined;
+}
+
+/** A loaded program: its plan, and where its records lie once it is linked. */
+interface Loaded {
+  readonly id: number;
+  readonly plan: Plan;
+  linked: { readonly linked: Linked; readonly records: Span } | undefined;
+}
+
+/** Runs plans as flat lists of WebAssembly kernel calls, on one thread or several. */
+export class WasmDevice implements Device {
+  readonly kind = 'wasm';
+  readonly #variables = new Map<Variable, Span>();
+  readonly #loaded = new Set<Loaded>();
+  readonly #allocator: Allocator;
+  #arena: Span;
+  #nextId = 0;
+  #queue: Promise<unknown> = Promise.resolve();
+
+  private constructor(
+    readonly simd: Simd,
+    private readonly memoryObject: WebAssembly.Memory,
+    private readonly team: Team,
+  ) {
+    this.#allocator = new Allocator(memoryObject);
+    this.#arena = this.#allocator.allocate(0, 'arena');
+  }
+
+  /** Compiles the kernels and starts the threads. Errors: a runtime without WebAssembly SIMD and threads. */
+  static async create({ threads = coreCount(), simd = 'auto' }: WasmOptions = {}): Promise<WasmDevice> {
+    if (!Number.isInteger(threads) || threads < 1)
+      throw new PrefgradError(`threads must be a positive whole number, got ${threads}`);
+    const chosen = chooseSimd(binaries, simd);
+    const memory = new WebAssembly.Memory({ initial: 256, maximum: MAX_PAGES, shared: true });
+    const module = await WebAssembly.compile(binaries[chosen]);
+    const several = threads > 1 && canShare();
+    const team = several
+      ? await WorkerTeam.start(module, memory, threads, SPINS)
+      : new SoloTeam(module, memory);
+    return new WasmDevice(chosen, memory, team);
+  }
+
+  get description(): string {
+    const { threads } = this.team;
+    return `wasm: ${this.simd} SIMD, ${threads} thread${threads > 1 ? 's' : ''}`;
+  }
+
+  get threads(): number {
+    return this.team.threads;
+  }
+
+  get memory(): MemoryUse {
+    let variables = 0;
+    for (const span of this.#variables.values()) variables += span.bytes;
+    return { variables, arena: this.#arena.bytes, total: this.#allocator.used };
+  }
+
+  write(variable: Variable, numbers: InputNumbers): void {
+    if (numbers.length !== sizeOf(variable.type.shape))
+      throw new PrefgradError(`${variable.name} is ${format(variable.type)}, got ${numbers.length} numbers`);
+    this.#view(this.#spanOf(variable), variable.type).set(numbers);
+  }
+
+  async read(variable: Variable): Promise<Float32Array> {
+    const span = this.#variables.get(variable);
+    if (span === undefined)
+      throw new PrefgradError(`${variable.name} has no value on this device; write it first`);
+    await this.#queue;
+    return Float32Array.from(this.#view(span, variable.type));
+  }
+
+  free(variable: Variable): void {
+    const span = this.#variables.get(variable);
+    if (span === undefined) return;
+    this.#allocator.release(span);
+    this.#variables.delete(variable);
+  }
+
+  async load(program: Program): Promise<Executable> {
+    const { threads } = this.team;
+    const plan = makePlan(program, (node) => {
+      const inputs = node.inputs.map((t) => t.type);
+      if (node.op.view === true) return 0;
+      return loweringOf(lowerings, node).workspace?.(inputs, node.attrs, threads) ?? 0;
+    });
+    await this.#queue;
+    this.#reserveArena(plan.arenaBytes);
+    const loaded: Loaded = { id: this.#nextId++, plan, linked: undefined };
+    this.#loaded.add(loaded);
+    return {
+      program,
+      arenaBytes: plan.arenaBytes,
+      run: (inputs) => {
+        const result = this.#queue.then(() => this.#run(loaded, inputs));
+        this.#queue = result.catch(() => {});
+        return result;
+      },
+      dispose: () => {
+        this.#unlink(loaded);
+        this.#loaded.delete(loaded);
+      },
+    };
+  }
+
+  async dispose(): Promise<void> {
+    await this.team.dispose();
+    this.#loaded.clear();
+    this.#variables.clear();
+  }
+
+  async #run(
+    loaded: Loaded,
+    inputs: Readonly<Record<string, InputNumbers>>,
+  ): Promise<Record<string, Float32Array>> {
+    const { plan, id } = loaded;
+    const { program } = plan;
+    const counts = countsOf(program, inputs);
+    for (const variable of variablesOf(program)) this.#spanOf(variable);
+    const { linked, records } = (loaded.linked ??= this.#link(loaded));
+    for (const [name, { type }] of Object.entries(program.inputs))
+      this.#at(plan.inputs[name], type).set(inputs[name] ?? []);
+    const words = new Int32Array(this.memoryObject.buffer, records.address, linked.words.length);
+    for (const at of linked.recordAt) words[at] = 0;
+    for (const { word, rows, times } of linked.counts) words[word] = (counts.get(rows) ?? 0) * times;
+    await this.team.run(id);
+    return Object.fromEntries(
+      Object.entries(program.outputs).map(([name, { type }]) => {
+        const view = this.#at(plan.outputs[name], type);
+        return [name, Float32Array.from(view.subarray(0, sizeOf(trueShape(type, counts))))];
+      }),
+    );
+  }
+
+  #view(span: Span, type: TensorType): Float32Array | Int32Array {
+    const View = type.dtype === 'i32' ? Int32Array : Float32Array;
+    return new View(this.memoryObject.buffer, span.address, sizeOf(type.shape));
+  }
+
+  #at(place: Place | undefined, type: TensorType): Float32Array | Int32Array {
+    if (place === undefined) throw new PrefgradError('a tensor of the program has no place');
+    const address =
+      place.kind === 'variable'
+        ? this.#spanOf(place.variable).address
+        : this.#arena.address + place.storage.offset;
+    return this.#view({ address, bytes: bytesOf(type) }, type);
+  }
+
+  /** A variable's memory, given and zeroed where it has none yet. */
+  #spanOf(variable: Variable): Span {
+    const known = this.#variables.get(variable);
+    if (known) return known;
+    const span = this.#allocator.allocate(bytesOf(variable.type), variable.name);
+    this.#variables.set(variable, span);
+    this.#view(span, variable.type).fill(0);
+    return span;
+  }
+
+  #reserveArena(bytes: number): void {
+    if (bytes <= this.#arena.bytes) return;
+    for (const loaded of this.#loaded) this.#unlink(loaded);
+    this.#allocator.release(this.#arena);
+    this.#arena = this.#allocator.allocate(bytes, 'intermediate tensors');
+  }
+
+  #link({ id, plan }: Loaded): { linked: Linked; records: Span } {
+    const layout = { arena: this.#arena, addressOf: (v: Variable) => this.#spanOf(v).address };
+    const linked = link(plan, layout, lowerings, this.team.threads);
+    const records = this.#allocator.allocate(linked.words.byteLength, 'call records');
+    new Int32Array(this.memoryObject.buffer, records.address, linked.words.length).set(linked.words);
+    this.team.load(id, linked, records.address);
+    return { linked, records };
+  }
+
+  #unlink(loaded: Loaded): void {
+    if (!loaded.linked) return;
+    this.team.unload(loaded.id);
+    this.#allocator.release(loaded.linked.records);
+    loaded.linked = undefined;
+  }
+}

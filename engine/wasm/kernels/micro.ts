@@ -1,0 +1,112 @@
+// The register tile of every product: MR rows of A times NR columns of B, all of its sums held in SIMD registers.
+
+import { fma } from './record';
+import { NR } from './tileSize';
+
+/** One row of a tile: c = init + sums, or the sums alone where there is no init. */
+@inline function storeRow(c: usize, init: usize, left: v128, right: v128): void {
+  if (init) {
+    left = f32x4.add(v128.load(init), left);
+    right = f32x4.add(v128.load(init, 16), right);
+  }
+  v128.store(c, left);
+  v128.store(c, right, 16);
+}
+
+/**
+ * c[MR, NR] = init + a · b over k, for a packed [k][MR], b a panel whose rows of NR lie `bStep` bytes apart.
+ * init = 0: none; `ldi` = 0 repeats one row (a bias). ldc and ldi are in bytes.
+ */
+export function tile(a: usize, b: usize, bStep: usize, c: usize, ldc: usize, k: i32, init: usize, ldi: usize): void {
+  // @ts-ignore: RELAXED is given by --use
+  if (RELAXED) tile6(a, b, bStep, c, ldc, k, init, ldi);
+  else tile4(a, b, bStep, c, ldc, k, init, ldi);
+}
+
+@inline function tile6(a: usize, b: usize, bStep: usize, c: usize, ldc: usize, k: i32, init: usize, ldi: usize): void {
+  let c00 = f32x4.splat(0), c01 = c00;
+  let c10 = f32x4.splat(0), c11 = c00;
+  let c20 = f32x4.splat(0), c21 = c00;
+  let c30 = f32x4.splat(0), c31 = c00;
+  let c40 = f32x4.splat(0), c41 = c00;
+  let c50 = f32x4.splat(0), c51 = c00;
+  for (; k > 0; k--) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16);
+    let x = v128.load32_splat(a);
+    c00 = fma(x, b0, c00);
+    c01 = fma(x, b1, c01);
+    x = v128.load32_splat(a, 4);
+    c10 = fma(x, b0, c10);
+    c11 = fma(x, b1, c11);
+    x = v128.load32_splat(a, 8);
+    c20 = fma(x, b0, c20);
+    c21 = fma(x, b1, c21);
+    x = v128.load32_splat(a, 12);
+    c30 = fma(x, b0, c30);
+    c31 = fma(x, b1, c31);
+    x = v128.load32_splat(a, 16);
+    c40 = fma(x, b0, c40);
+    c41 = fma(x, b1, c41);
+    x = v128.load32_splat(a, 20);
+    c50 = fma(x, b0, c50);
+    c51 = fma(x, b1, c51);
+    a += 24;
+    b += bStep;
+  }
+  storeRow(c, init, c00, c01);
+  c += ldc; init += ldi;
+  storeRow(c, init, c10, c11);
+  c += ldc; init += ldi;
+  storeRow(c, init, c20, c21);
+  c += ldc; init += ldi;
+  storeRow(c, init, c30, c31);
+  c += ldc; init += ldi;
+  storeRow(c, init, c40, c41);
+  c += ldc; init += ldi;
+  storeRow(c, init, c50, c51);
+}
+
+@inline function tile4(a: usize, b: usize, bStep: usize, c: usize, ldc: usize, k: i32, init: usize, ldi: usize): void {
+  let c00 = f32x4.splat(0), c01 = c00;
+  let c10 = f32x4.splat(0), c11 = c00;
+  let c20 = f32x4.splat(0), c21 = c00;
+  let c30 = f32x4.splat(0), c31 = c00;
+  for (; k > 0; k--) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16);
+    let x = v128.load32_splat(a);
+    c00 = fma(x, b0, c00);
+    c01 = fma(x, b1, c01);
+    x = v128.load32_splat(a, 4);
+    c10 = fma(x, b0, c10);
+    c11 = fma(x, b1, c11);
+    x = v128.load32_splat(a, 8);
+    c20 = fma(x, b0, c20);
+    c21 = fma(x, b1, c21);
+    x = v128.load32_splat(a, 12);
+    c30 = fma(x, b0, c30);
+    c31 = fma(x, b1, c31);
+    a += 16;
+    b += bStep;
+  }
+  storeRow(c, init, c00, c01);
+  c += ldc; init += ldi;
+  storeRow(c, init, c10, c11);
+  c += ldc; init += ldi;
+  storeRow(c, init, c20, c21);
+  c += ldc; init += ldi;
+  storeRow(c, init, c30, c31);
+}
+
+/** The first m rows and n columns of a tile [MR, NR] of sums, to c = init + sums: the tiles at a matrix's edge. */
+export function storeEdge(sums: usize, c: usize, ldc: usize, m: i32, n: i32, init: usize, ldi: usize): void {
+  const bytes = <usize>n << 2;
+  for (let i = 0; i < m; i++) {
+    for (let j: usize = 0; j < bytes; j += 4) {
+      const sum = load<f32>(sums + j);
+      store<f32>(c + j, init ? load<f32>(init + j) + sum : sum);
+    }
+    sums += <usize>NR << 2;
+    c += ldc;
+    init += ldi;
+  }
+}

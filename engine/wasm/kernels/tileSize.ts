@@ -1,0 +1,10 @@
+// Compile-time constants (a file of their own: asc cannot export them from a module).
+
+/** Columns of a register tile: two v128 of a packed panel of B, [k][NR]. */
+// @ts-ignore: a compile-time constant
+@inline export const NR: i32 = 8;
+
+/** Rows of a register tile, and of a packed panel of A, [k][MR]. Of x64's 16 registers 6x8 with fused multiply-add
+ *  takes 15 (12 sums, 2 of B, 1 of A); without it a product needs one more, so the tile is 4x8. */
+// @ts-ignore: RELAXED is given by --use
+@inline export const MR: i32 = RELAXED ? 6 : 4;

@@ -1,0 +1,3 @@
+import type { Lowering } from '../call.ts';
+
+export const activationLowerings: Record<string, Lowering> = {};

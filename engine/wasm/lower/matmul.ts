@@ -1,0 +1,181 @@
+import type { Attrs } from '../../op.ts';
+import type { TensorType } from '../../shape.ts';
+import type { Call, Field, LowerArgs, Lowering, Operand, Span } from '../call.ts';
+import { address, flag, int, operand, rowsOf } from '../call.ts';
+
+/** Columns of one packed panel of B (kernels/tileSize.ts). */
+const PANEL = 8;
+/** Packed columns of B that one pair of calls works on: their panels fill at most this many bytes. */
+const PACKED_BYTES = 16 << 20;
+/** Up to this many rows, B is read where it lies. */
+const FEW_ROWS = 4;
+/** B of at most this many bytes stays in the caches, and is multiplied as it lies where its rows are whole panels. */
+const SMALL_BYTES = 128 << 10;
+/** A thread's scratch in gemm: one register tile, and 96 rows of A by a block of k of at most 320. */
+export const gemmScratch = (k: number): number => 256 + 4 * 96 * Math.min(k, 320);
+
+const roundUp = (n: number, step: number): number => Math.ceil(n / step) * step;
+
+/** A product C[M, N] = A · B, whichever of them is given transposed. */
+interface Product {
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly transposeA: boolean;
+  readonly transposeB: boolean;
+}
+
+type Plan =
+  | { readonly kind: 'gemv' | 'direct' }
+  /** B's columns are packed in turns of `columns`. */
+  | { readonly kind: 'packed'; readonly columns: number };
+
+function productOf([a, b]: readonly { readonly shape: readonly number[] }[], attrs: Attrs): Product {
+  const transposeA = attrs.transposeA === true;
+  const transposeB = attrs.transposeB === true;
+  const [rows = 0, columns = 0] = a?.shape ?? [];
+  return {
+    m: transposeA ? columns : rows,
+    k: transposeA ? rows : columns,
+    n: b?.shape[transposeB ? 0 : 1] ?? 0,
+    transposeA,
+    transposeB,
+  };
+}
+
+function planOf({ m, n, k, transposeA, transposeB }: Product): Plan {
+  if (n === 1 || (m <= FEW_ROWS && (!transposeA || m === 1))) return { kind: 'gemv' };
+  if (!transposeB && n % PANEL === 0 && 4 * n * k <= SMALL_BYTES) return { kind: 'direct' };
+  const most = Math.max(PANEL, Math.floor(PACKED_BYTES / (4 * Math.max(k, 1) * PANEL)) * PANEL);
+  return { kind: 'packed', columns: roundUp(Math.ceil(n / Math.ceil(n / most)), PANEL) };
+}
+
+const packedBytes = ({ k }: Product, columns: number): number => roundUp(4 * k * columns, 64);
+
+function workspaceOf(product: Product, threads: number): number {
+  const plan = planOf(product);
+  if (plan.kind === 'gemv') return 0;
+  const scratch = threads * gemmScratch(product.k);
+  return plan.kind === 'packed' ? packedBytes(product, plan.columns) + scratch : scratch;
+}
+
+interface Operands {
+  readonly a: Operand;
+  readonly b: Operand;
+  readonly c: Operand;
+  readonly bias: Operand | undefined;
+  readonly base: Operand | undefined;
+  readonly rows: Field;
+  readonly inner: Field;
+}
+
+/** A row (or, for N = 1, a column) of numbers times a matrix that is read once. */
+function gemvCalls(product: Product, { a, b, c, bias, base, rows, inner }: Operands): Call[] {
+  const { m, n, k, transposeA, transposeB } = product;
+  // A · b for a column b is bᵀ · Aᵀ: the same kernels, with the operands swapped.
+  const swapped = n === 1 && !(m === 1);
+  const [x, w] = swapped ? [b, a] : [a, b];
+  const alongRows = swapped ? !transposeA : transposeB || n === 1;
+  const width = swapped ? m : n;
+  return [
+    {
+      kernel: alongRows ? 'gemvRows' : 'gemvColumns',
+      fields: [
+        address(x),
+        int(4 * k),
+        address(w),
+        int(4 * (alongRows ? k : width)),
+        address(c),
+        int(4 * n),
+        address(base),
+        address(bias),
+        int(swapped ? 0 : 4),
+        swapped ? int(1) : rows,
+        swapped ? rows : int(n),
+        inner,
+      ],
+      reads: present(a, b, bias, base),
+      writes: [c],
+    },
+  ];
+}
+
+const present = (...spans: (Span | undefined)[]): Span[] => spans.filter((s) => s !== undefined);
+
+function gemmCalls(product: Product, operands: Operands, plan: Plan, { threads, workspace }: LowerArgs): Call[] {
+  const { a, b, c, bias, base, rows, inner } = operands;
+  const { m, n, k, transposeA, transposeB } = product;
+  const columns = plan.kind === 'packed' ? plan.columns : n;
+  const taken = plan.kind === 'packed' ? packedBytes(product, columns) : 0;
+  const packed = { address: workspace.address, bytes: taken };
+  const scratch = { address: workspace.address + taken, bytes: threads * gemmScratch(k) };
+  const ldb = 4 * (transposeB ? k : n);
+  const calls: Call[] = [];
+  for (let j = 0; j < n; j += columns) {
+    const width = Math.min(columns, n - j);
+    if (plan.kind === 'packed')
+      calls.push({
+        kernel: 'packB',
+        fields: [
+          address(b, transposeB ? j * ldb : 4 * j),
+          address(packed),
+          inner,
+          int(width),
+          int(ldb),
+          flag(transposeB),
+          rows,
+        ],
+        reads: [b],
+        writes: [packed],
+      });
+    calls.push({
+      kernel: 'gemm',
+      fields: [
+        address(a),
+        int(4 * (transposeA ? m : k)),
+        flag(transposeA),
+        plan.kind === 'packed' ? address(packed) : address(b),
+        int(plan.kind === 'packed' ? 0 : ldb),
+        address(c, 4 * j),
+        int(4 * n),
+        address(base, 4 * j),
+        address(bias, 4 * j),
+        rows,
+        int(width),
+        inner,
+        address(scratch),
+        int(gemmScratch(k)),
+      ],
+      reads: present(a, plan.kind === 'packed' ? packed : b, bias, base),
+      writes: [c, scratch],
+    });
+  }
+  return calls;
+}
+
+const matmul: Lowering = {
+  workspace: (inputs: readonly TensorType[], attrs, threads) => workspaceOf(productOf(inputs, attrs), threads),
+  lower(args) {
+    const { inputs, outputs, attrs } = args;
+    const product = productOf(
+      inputs.map((i) => i.type),
+      attrs,
+    );
+    const a = operand(inputs, 0);
+    const counted = rowsOf(a.type);
+    const operands: Operands = {
+      a,
+      b: operand(inputs, 1),
+      c: operand(outputs, 0),
+      bias: attrs.bias === true ? operand(inputs, 2) : undefined,
+      base: attrs.accumulate === true ? operand(inputs, attrs.bias === true ? 3 : 2) : undefined,
+      rows: product.transposeA ? int(product.m) : counted,
+      inner: product.transposeA ? counted : int(product.k),
+    };
+    if (product.m === 0 || product.n === 0) return [];
+    const plan = planOf(product);
+    return plan.kind === 'gemv' ? gemvCalls(product, operands) : gemmCalls(product, operands, plan, args);
+  },
+};
+
+export const matmulLowerings: Record<string, Lowering> = { matmul };

@@ -1,0 +1,3 @@
+import type { Lowering } from '../call.ts';
+
+export const optimizerLowerings: Record<string, Lowering> = {};

@@ -1,0 +1,3 @@
+import type { Lowering } from '../call.ts';
+
+export const ropeLowerings: Record<string, Lowering> = {};

@@ -1,0 +1,159 @@
+import { bfloat16ToFloat32, float16ToFloat32, float16Values } from './halfFloats.ts';
+import { storages, type GgufType } from './ggufTypes.ts';
+import type { Bytes } from './source.ts';
+
+/**
+ * GGUF's stored blocks as float32. Every product and sum is rounded to float32 where ggml rounds, so the
+ * values are ggml's own to the last bit. Layouts: ggml's ggml-common.h, arithmetic: ggml-quants.c.
+ */
+export function dequantize(type: GgufType, bytes: Bytes): Float32Array {
+  switch (type) {
+    case 'F32':
+      return new Float32Array(bytes.buffer);
+    case 'F16':
+      return float16ToFloat32(new Uint16Array(bytes.buffer));
+    case 'BF16':
+      return bfloat16ToFloat32(new Uint16Array(bytes.buffer));
+    default: {
+      const { block, bytes: blockBytes } = storages[type];
+      const values = new Float32Array((bytes.length / blockBytes) * block);
+      unpack[type](bytes, values, float16Values());
+      return values;
+    }
+  }
+}
+
+type Unpack = (bytes: Uint8Array, values: Float32Array, float16: Float32Array) => void;
+
+const round = Math.fround;
+
+const unpack: Record<Exclude<GgufType, 'F32' | 'F16' | 'BF16'>, Unpack> = {
+  /** Block: d (f16), 16 × two 4-bit q; low halves are values 0–15, high halves 16–31. x = d (q − 8). */
+  Q4_0(bytes, values, float16) {
+    for (let at = 0, out = 0; at < bytes.length; at += 18, out += 32) {
+      const d = float16[bytes[at] | (bytes[at + 1] << 8)];
+      for (let i = 0; i < 16; i++) {
+        const q = bytes[at + 2 + i];
+        values[out + i] = d * ((q & 15) - 8);
+        values[out + 16 + i] = d * ((q >> 4) - 8);
+      }
+    }
+  },
+
+  /** Block: d, m (f16), 16 × two 4-bit q. x = d q + m. */
+  Q4_1(bytes, values, float16) {
+    for (let at = 0, out = 0; at < bytes.length; at += 20, out += 32) {
+      const d = float16[bytes[at] | (bytes[at + 1] << 8)];
+      const m = float16[bytes[at + 2] | (bytes[at + 3] << 8)];
+      for (let i = 0; i < 16; i++) {
+        const q = bytes[at + 4 + i];
+        values[out + i] = round(d * (q & 15)) + m;
+        values[out + 16 + i] = round(d * (q >> 4)) + m;
+      }
+    }
+  },
+
+  /** Block: d (f16), 32 fifth bits, 16 × two 4-bit q. x = d (q − 16). */
+  Q5_0(bytes, values, float16) {
+    for (let at = 0, out = 0; at < bytes.length; at += 22, out += 32) {
+      const d = float16[bytes[at] | (bytes[at + 1] << 8)];
+      const high = bytes[at + 2] | (bytes[at + 3] << 8) | (bytes[at + 4] << 16) | (bytes[at + 5] << 24);
+      for (let i = 0; i < 16; i++) {
+        const q = bytes[at + 6 + i];
+        values[out + i] = d * (((q & 15) | (((high >>> i) & 1) << 4)) - 16);
+        values[out + 16 + i] = d * (((q >> 4) | (((high >>> (16 + i)) & 1) << 4)) - 16);
+      }
+    }
+  },
+
+  /** Block: d, m (f16), 32 fifth bits, 16 × two 4-bit q. x = d q + m. */
+  Q5_1(bytes, values, float16) {
+    for (let at = 0, out = 0; at < bytes.length; at += 24, out += 32) {
+      const d = float16[bytes[at] | (bytes[at + 1] << 8)];
+      const m = float16[bytes[at + 2] | (bytes[at + 3] << 8)];
+      const high = bytes[at + 4] | (bytes[at + 5] << 8) | (bytes[at + 6] << 16) | (bytes[at + 7] << 24);
+      for (let i = 0; i < 16; i++) {
+        const q = bytes[at + 8 + i];
+        values[out + i] = round(d * ((q & 15) | (((high >>> i) & 1) << 4))) + m;
+        values[out + 16 + i] = round(d * ((q >> 4) | (((high >>> (16 + i)) & 1) << 4))) + m;
+      }
+    }
+  },
+
+  /** Block: d (f16), 32 × signed 8-bit q. x = d q. */
+  Q8_0(bytes, values, float16) {
+    for (let at = 0, out = 0; at < bytes.length; at += 34, out += 32) {
+      const d = float16[bytes[at] | (bytes[at + 1] << 8)];
+      for (let i = 0; i < 32; i++) values[out + i] = d * ((bytes[at + 2 + i] << 24) >> 24);
+    }
+  },
+
+  /** Block of 8 × 32: d, dmin (f16), 8 scales s and minima t of 6 bits, 4-bit q. x = (d s) q − dmin t. */
+  Q4_K(bytes, values, float16) {
+    for (let at = 0, out = 0; at < bytes.length; at += 144, out += 256) {
+      const d = float16[bytes[at] | (bytes[at + 1] << 8)];
+      const dmin = float16[bytes[at + 2] | (bytes[at + 3] << 8)];
+      for (let group = 0; group < 8; group++) {
+        const scale = round(d * scaleOf(bytes, at + 4, group));
+        const minimum = round(dmin * minimumOf(bytes, at + 4, group));
+        const from = at + 16 + (group >> 1) * 32; // two groups share 32 bytes: low halves, then high
+        const shift = (group & 1) * 4;
+        for (let i = 0; i < 32; i++) {
+          values[out + group * 32 + i] = round(scale * ((bytes[from + i] >> shift) & 15)) - minimum;
+        }
+      }
+    }
+  },
+
+  /** As Q4_K with a fifth bit of q: bit `group` of the 32 bytes before the 4-bit parts. */
+  Q5_K(bytes, values, float16) {
+    for (let at = 0, out = 0; at < bytes.length; at += 176, out += 256) {
+      const d = float16[bytes[at] | (bytes[at + 1] << 8)];
+      const dmin = float16[bytes[at + 2] | (bytes[at + 3] << 8)];
+      for (let group = 0; group < 8; group++) {
+        const scale = round(d * scaleOf(bytes, at + 4, group));
+        const minimum = round(dmin * minimumOf(bytes, at + 4, group));
+        const from = at + 48 + (group >> 1) * 32;
+        const shift = (group & 1) * 4;
+        for (let i = 0; i < 32; i++) {
+          const high = ((bytes[at + 16 + i] >> group) & 1) << 4;
+          values[out + group * 32 + i] = round(scale * (((bytes[from + i] >> shift) & 15) | high)) - minimum;
+        }
+      }
+    }
+  },
+
+  /** Block of 16 × 16: 128 bytes of 4 low bits, 64 of 2 high bits, 16 signed scales s, d (f16). x = (d s)(q − 32). */
+  Q6_K(bytes, values, float16) {
+    for (let at = 0, out = 0; at < bytes.length; at += 210, out += 256) {
+      const d = float16[bytes[at + 208] | (bytes[at + 209] << 8)];
+      for (let group = 0; group < 16; group++) {
+        const scale = round(d * ((bytes[at + 192 + group] << 24) >> 24));
+        // Each half of the block has 4 runs of 32 values: low bits from 2 × 32 bytes, high bits from 32.
+        const half = group >> 3;
+        const run = (group >> 1) & 3;
+        const first = (group & 1) * 16;
+        const low = at + half * 64 + (run & 1) * 32 + first;
+        const high = at + 128 + half * 32 + first;
+        for (let i = 0; i < 16; i++) {
+          const q = ((bytes[low + i] >> ((run >> 1) * 4)) & 15) | (((bytes[high + i] >> (2 * run)) & 3) << 4);
+          values[out + group * 16 + i] = scale * (q - 32);
+        }
+      }
+    }
+  },
+};
+
+/** The 6-bit scale of a group, out of K-quants' 12 packed bytes. */
+function scaleOf(bytes: Uint8Array, at: number, group: number): number {
+  return group < 4
+    ? bytes[at + group] & 63
+    : (bytes[at + 4 + group] & 15) | ((bytes[at + group - 4] >> 6) << 4);
+}
+
+/** The 6-bit minimum of a group, out of K-quants' 12 packed bytes. */
+function minimumOf(bytes: Uint8Array, at: number, group: number): number {
+  return group < 4
+    ? bytes[at + 4 + group] & 63
+    : (bytes[at + 4 + group] >> 4) | ((bytes[at + group] >> 6) << 4);
+}

@@ -1,0 +1,131 @@
+import { PrefgradError } from '../../engine/errors.ts';
+
+/** How a tensor's rows or columns are arranged in GGUF, and so what has to be undone. */
+export type GgufLayout =
+  | { readonly kind: 'same' }
+  /** Stored [out, in], wanted [in, out]: GPT-2's Conv1D. */
+  | { readonly kind: 'transposed' }
+  /** Rows of each head interleaved for ggml's rotary pairs (2 i, 2 i + 1), wanted (i, i + half). */
+  | { readonly kind: 'interleaved'; readonly heads: number };
+
+export interface GgufTensorPlace {
+  /** Its name in Hugging Face's layout. */
+  readonly name: string;
+  readonly layout: GgufLayout;
+}
+
+const same: GgufLayout = { kind: 'same' };
+const transposed: GgufLayout = { kind: 'transposed' };
+
+const llamaNames: Readonly<Record<string, string>> = {
+  token_embd: 'model.embed_tokens',
+  output_norm: 'model.norm',
+  output: 'lm_head',
+  attn_norm: 'input_layernorm',
+  ffn_norm: 'post_attention_layernorm',
+  attn_q: 'self_attn.q_proj',
+  attn_k: 'self_attn.k_proj',
+  attn_v: 'self_attn.v_proj',
+  attn_output: 'self_attn.o_proj',
+  ffn_gate: 'mlp.gate_proj',
+  ffn_up: 'mlp.up_proj',
+  ffn_down: 'mlp.down_proj',
+};
+
+const gpt2Names: Readonly<Record<string, string>> = {
+  token_embd: 'transformer.wte',
+  position_embd: 'transformer.wpe',
+  output_norm: 'transformer.ln_f',
+  output: 'lm_head',
+  attn_norm: 'ln_1',
+  ffn_norm: 'ln_2',
+  attn_qkv: 'attn.c_attn',
+  attn_output: 'attn.c_proj',
+  ffn_up: 'mlp.c_fc',
+  ffn_down: 'mlp.c_proj',
+};
+
+export interface GgufHeads {
+  readonly heads: number;
+  readonly keyValueHeads: number;
+}
+
+/**
+ * Where a tensor of a GGUF file belongs in Hugging Face's layout, by llama.cpp's naming
+ * (`blk.0.attn_q.weight`); undefined for tables that are no weights (`rope_freqs.weight`).
+ */
+export function placeGgufTensor(
+  file: string,
+  architecture: 'llama' | 'qwen2' | 'gpt2',
+  tensor: string,
+  { heads, keyValueHeads }: GgufHeads,
+): GgufTensorPlace | undefined {
+  if (tensor === 'rope_freqs.weight') return undefined;
+  const names = architecture === 'gpt2' ? gpt2Names : llamaNames;
+  const parts = /^(?:blk\.(\d+)\.)?(\w+)\.(weight|bias)$/.exec(tensor);
+  const [, block, part = '', kind] = parts ?? [];
+  if (!Object.hasOwn(names, part)) {
+    throw new PrefgradError(
+      `${file}: tensor ${tensor} is not one of a ${architecture} model's; the model has parts that are not supported here`,
+    );
+  }
+  const layers = architecture === 'gpt2' ? 'transformer.h' : 'model.layers';
+  const name = `${block === undefined ? '' : `${layers}.${block}.`}${names[part]}.${kind}`;
+  if (architecture === 'gpt2' && block !== undefined && kind === 'weight' && !part.endsWith('norm')) {
+    return { name, layout: transposed };
+  }
+  if (architecture === 'llama' && part === 'attn_q') return { name, layout: { kind: 'interleaved', heads } };
+  if (architecture === 'llama' && part === 'attn_k') {
+    return { name, layout: { kind: 'interleaved', heads: keyValueHeads } };
+  }
+  return { name, layout: same };
+}
+
+/** The shape that a tensor has once its layout is undone. */
+export function layoutShape(layout: GgufLayout, shape: readonly number[]): readonly number[] {
+  return layout.kind === 'transposed' ? [...shape].reverse() : shape;
+}
+
+/** Undoes a layout; `shape` is the stored one. */
+export function undoLayout(layout: GgufLayout, shape: readonly number[], values: Float32Array): Float32Array {
+  switch (layout.kind) {
+    case 'same':
+      return values;
+    case 'transposed':
+      return transpose(values, shape[0], shape[1]);
+    case 'interleaved':
+      return deinterleave(values, shape[0], layout.heads);
+  }
+}
+
+/** [rows, columns] to [columns, rows], in tiles that fit the cache. */
+function transpose(values: Float32Array, rows: number, columns: number): Float32Array {
+  const tile = 32;
+  const out = new Float32Array(values.length);
+  for (let top = 0; top < rows; top += tile) {
+    for (let left = 0; left < columns; left += tile) {
+      const bottom = Math.min(top + tile, rows);
+      const right = Math.min(left + tile, columns);
+      for (let row = top; row < bottom; row++) {
+        for (let column = left; column < right; column++)
+          out[column * rows + row] = values[row * columns + column];
+      }
+    }
+  }
+  return out;
+}
+
+/** Row (head, 2 i + side) of the file becomes row (head, side · half + i). A bias has rows of one value. */
+function deinterleave(values: Float32Array, rows: number, heads: number): Float32Array {
+  const width = values.length / rows;
+  const headDim = rows / heads;
+  const half = headDim / 2;
+  const out = new Float32Array(values.length);
+  for (let row = 0; row < rows; row++) {
+    const head = Math.floor(row / headDim);
+    const within = row % headDim;
+    const target = head * headDim + (within % 2) * half + (within >> 1);
+    out.set(values.subarray(row * width, (row + 1) * width), target * width);
+  }
+  return out;
+}

@@ -1,0 +1,81 @@
+/**
+ * Float16 (IEEE 754 binary16) and bfloat16 as 16-bit patterns, to and from float32.
+ * Narrowing rounds to the nearest, ties to even, as PyTorch does.
+ */
+
+const scratchFloat = new Float32Array(1);
+const scratchBits = new Uint32Array(scratchFloat.buffer);
+
+let float16Table: Float32Array | undefined;
+
+/** The value of every float16 pattern: 65,536 entries, made on first use. */
+export function float16Values(): Float32Array {
+  if (float16Table === undefined) {
+    float16Table = new Float32Array(65536);
+    for (let bits = 0; bits < 65536; bits++) {
+      const exponent = (bits >> 10) & 31;
+      const fraction = bits & 1023;
+      const sign = bits & 0x8000 ? -1 : 1;
+      float16Table[bits] =
+        exponent === 0
+          ? sign * fraction * 2 ** -24
+          : exponent < 31
+            ? sign * (1 + fraction / 1024) * 2 ** (exponent - 15)
+            : fraction === 0
+              ? sign * Infinity
+              : NaN;
+    }
+  }
+  return float16Table;
+}
+
+/** The value of one float16 pattern. */
+export function float16Value(bits: number): number {
+  return float16Values()[bits];
+}
+
+/** Widens float16 patterns; exact. */
+export function float16ToFloat32(patterns: Uint16Array): Float32Array {
+  const table = float16Values();
+  const values = new Float32Array(patterns.length);
+  for (let i = 0; i < patterns.length; i++) values[i] = table[patterns[i]];
+  return values;
+}
+
+/** Widens bfloat16 patterns; exact. */
+export function bfloat16ToFloat32(patterns: Uint16Array): Float32Array {
+  const values = new Float32Array(patterns.length);
+  const bits = new Uint32Array(values.buffer);
+  for (let i = 0; i < patterns.length; i++) bits[i] = patterns[i] << 16;
+  return values;
+}
+
+/** The bfloat16 pattern nearest to a float32 value. */
+export function toBfloat16(value: number): number {
+  scratchFloat[0] = value;
+  const bits = scratchBits[0];
+  if ((bits & 0x7fffffff) > 0x7f800000) return (bits >>> 16) | 0x40; // NaN stays NaN, quiet
+  return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
+}
+
+/** The float16 pattern nearest to a float32 value; beyond ±65,519.99 it is ±infinity. */
+export function toFloat16(value: number): number {
+  scratchFloat[0] = value;
+  const bits = scratchBits[0];
+  const sign = (bits >>> 16) & 0x8000;
+  const magnitude = bits & 0x7fffffff;
+  if (magnitude > 0x7f800000) return sign | 0x7e00; // NaN
+  if (magnitude >= 0x477ff000) return sign | 0x7c00; // rounds to 2^16 or more
+  if (magnitude < 0x38800000) {
+    // Below 2^-14 float16 counts in steps of 2^-24; doubles hold the quotient exactly.
+    return sign | roundHalfToEven(Math.abs(scratchFloat[0]) * 2 ** 24);
+  }
+  const rounded = magnitude + 0xfff + ((magnitude >>> 13) & 1);
+  return sign | ((rounded - 0x38000000) >>> 13);
+}
+
+function roundHalfToEven(value: number): number {
+  const floor = Math.floor(value);
+  const rest = value - floor;
+  return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;
+}

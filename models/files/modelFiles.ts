@@ -1,0 +1,22 @@
+import type { Tokenizer } from '../tokenizer.ts';
+import type { JsonObject } from './json.ts';
+
+/**
+ * A pretrained model's files, whatever form they have on disk: configuration, weights by their Hugging
+ * Face names and in their Hugging Face layout, tokenizer. Weights are read when asked for.
+ */
+export interface ModelFiles {
+  /** What messages call the model: its folder, file or hub id. */
+  readonly name: string;
+  /** config.json. */
+  readonly config: JsonObject;
+  /** generation_config.json; empty where there is none. */
+  readonly generationConfig: JsonObject;
+  readonly tokenizer: Tokenizer | undefined;
+  tensorNames(): string[];
+  /** A tensor's shape; a name that is not there is a PrefgradError. */
+  shape(tensor: string): readonly number[];
+  /** A tensor's values as float32, row-major. */
+  read(tensor: string): Promise<Float32Array>;
+  close(): Promise<void>;
+}

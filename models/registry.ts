@@ -1,0 +1,29 @@
+import { PrefgradError } from '../engine/errors.ts';
+import { ConfigReader } from './config.ts';
+import { gpt2 } from './gpt2.ts';
+import { llama, qwen2 } from './llama.ts';
+import type { LanguageModel } from './model.ts';
+
+/** Architectures by Transformers' model_type. A new one is a file and a line. */
+const architectures: Readonly<
+  Record<string, (config: ConfigReader, maxPositions?: number) => LanguageModel>
+> = {
+  gpt2,
+  llama,
+  qwen2,
+};
+
+/**
+ * A model's graph and parameters from its config.json; weights are loaded apart. `maxPositions` shortens the tables
+ * of rotary angles. Errors: an unknown model_type, a key that is missing or asks for what is not built.
+ */
+export function createModel(config: Readonly<Record<string, unknown>>, maxPositions?: number): LanguageModel {
+  const reader = new ConfigReader(config);
+  const type = reader.get('model_type');
+  const build = typeof type === 'string' ? architectures[type] : undefined;
+  if (build === undefined)
+    throw new PrefgradError(
+      `config.json: model_type ${JSON.stringify(type)} is not supported; supported: ${Object.keys(architectures).join(', ')}`,
+    );
+  return build(reader, maxPositions);
+}

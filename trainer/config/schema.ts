@@ -1,0 +1,187 @@
+import { z } from 'zod';
+
+/*
+ * One entry per key, in camelCase. The description completes the sentence "…, expected <description>";
+ * keys that stay undefined get their defaults in defaults.ts.
+ */
+
+const integer = (least: number, description: string) => z.int().min(least).describe(description);
+const positive = () => z.number().gt(0).describe('a number above 0');
+const nonNegative = () => z.number().min(0).describe('a number of at least 0');
+const share = (description = 'a number from 0 to below 1') => z.number().min(0).lt(1).describe(description);
+const flag = () => z.boolean().describe('true or false');
+const path = (of: string) => z.string().min(1).describe(`the path of ${of}`);
+const optionalPath = (of: string) => z.string().min(1).nullable().describe(`the path of ${of}, or null`);
+const oneOf = <const Names extends readonly [string, ...string[]]>(names: Names, extra = '') =>
+  z.enum(names).describe(`${listed(names)}${extra}`);
+
+/** `a, b or c`. */
+export function listed(names: readonly string[]): string {
+  return names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} or ${names.at(-1) ?? ''}`;
+}
+
+/** `false` is what YAML 1.1 readers make of `no`. */
+const noIfFalse = (value: unknown) => (value === false ? 'no' : value);
+const when = () =>
+  z.preprocess(noIfFalse, z.enum(['no', 'steps', 'epoch'])).describe('no, steps or epoch');
+
+/** TRL's and PyTorch's spellings of the three optimizers. */
+const optimizers = {
+  adamw: 'adamw',
+  adamw_torch: 'adamw',
+  adamw_torch_fused: 'adamw',
+  rmsprop: 'rmsprop',
+  sgd: 'sgd',
+} as const;
+
+export const hpoShape = {
+  /** Fills every key that is not given with the paper's value (hpo.md). */
+  preset: z.enum(['paper']).nullable().describe('paper or null'),
+  /** The preference loss L_pref. */
+  base: oneOf(['dpo', 'kto']),
+  /** γ, the weight of L_actor. */
+  gamma: nonNegative(),
+  /** λ in exp(λ A). */
+  lambda: nonNegative(),
+  /** τ of the expectile regression. */
+  tau: z.number().gt(0).lt(1).describe('a number between 0 and 1'),
+  /** The largest exp(λ A); null for no limit. */
+  weightClip: z.number().gt(0).nullable().describe('a number above 0, or null'),
+  /** c_V, the weight of L_V. */
+  valueCoefficient: nonNegative(),
+  valueLearningRate: nonNegative(),
+  /** A safetensors file whose value head training starts from. */
+  valueHead: optionalPath('a safetensors file'),
+  /** Dropout between the value head's layers. */
+  valueDropout: share(),
+  /** L_actor is off for this many optimizer steps. */
+  actorWarmupSteps: integer(0, 'a whole number of at least 0'),
+  actorReduction: z
+    .preprocess((value) => (value === 'token_mean' ? 'tokenMean' : value), z.enum(['tokenMean', 'sum']))
+    .describe('token_mean or sum'),
+};
+
+export const loraShape = {
+  r: integer(1, 'a whole number of at least 1'),
+  loraAlpha: positive(),
+  loraDropout: share(),
+  targetModules: z.union([z.string(), z.array(z.string())]).describe('a name or a list of names of layers'),
+  adapter: optionalPath("a folder in PEFT's layout"),
+};
+
+export const samplingShape = {
+  /** How many held-out prompts get a completion at each evaluation; 0 for none. */
+  prompts: integer(0, 'a whole number of at least 0'),
+  maxNewTokens: integer(1, 'a whole number of at least 1'),
+  /** 0 takes the likeliest token each time. */
+  temperature: nonNegative(),
+  topK: integer(1, 'a whole number of at least 1, or null').nullable(),
+  topP: z.number().gt(0).max(1).describe('a number above 0 and at most 1'),
+};
+
+/** What every entry of `rewards` may carry; further keys are the options of the built-in reward. */
+export const rewardShape = {
+  name: z.string().min(1).describe('the name of a reward'),
+  module: path('a JavaScript module'),
+  weight: z.number().describe('a number'),
+  normalize: oneOf(['none', 'standardize']),
+};
+
+export const settingsShape = {
+  /** A folder in Hugging Face's layout, a .gguf file, or a hub id. */
+  model: z.string().min(1).describe('a model folder, a .gguf file or a hub id'),
+  /** JSONL or JSON with the training rows. */
+  data: path('a .jsonl or .json file'),
+  /** Held-out rows. */
+  evalData: optionalPath('a .jsonl or .json file'),
+  outputDir: path('a folder'),
+
+  method: oneOf(['dpo', 'kto', 'sft', 'hpo']),
+  lossType: z
+    .preprocess((value) => (typeof value === 'string' ? [value] : value), z.array(z.string()).min(1))
+    .describe('the name of a loss, or a list of names'),
+  lossWeights: z.array(z.number()).min(1).nullable().describe('a list of numbers, one per loss, or null'),
+  beta: nonNegative(),
+  labelSmoothing: z.number().min(0).lt(0.5).describe('a number from 0 to below 0.5'),
+  fDivergenceType: oneOf(['reverse_kl', 'forward_kl', 'js_divergence', 'alpha_divergence']),
+  fAlphaDivergenceCoef: z.number().describe('a number'),
+  useWeighting: flag(),
+  ldAlpha: z.number().min(0).max(1).nullable().describe('a number from 0 to 1, or null'),
+  discopopTau: positive(),
+  desirableWeight: nonNegative(),
+  undesirableWeight: nonNegative(),
+  simpoGamma: z.number().describe('a number'),
+  cpoAlpha: nonNegative(),
+  /** SFT: the loss covers the completion alone; false adds the prompt. */
+  completionOnlyLoss: z.preprocess((value) => value ?? true, z.boolean()).describe('true or false'),
+
+  /** Prompt and completion together, in tokens; null for no limit. */
+  maxLength: integer(2, 'a whole number of at least 2, or null').nullable(),
+  /** What goes when a row is longer: the completion's end, or the prompt's start. */
+  truncation: oneOf(['keep_start', 'keep_completion']),
+  addBos: flag(),
+
+  perDeviceTrainBatchSize: integer(1, 'a whole number of at least 1'),
+  perDeviceEvalBatchSize: integer(1, 'a whole number of at least 1'),
+  gradientAccumulationSteps: integer(1, 'a whole number of at least 1'),
+  trainSamplingStrategy: oneOf(['random', 'sequential']),
+  numTrainEpochs: positive(),
+  /** Optimizer steps; -1 leaves the length of the run to `numTrainEpochs`. */
+  maxSteps: z
+    .int()
+    .refine((value) => value === -1 || value >= 1)
+    .describe('a whole number of at least 1, or -1 for num_train_epochs'),
+
+  optim: z
+    .preprocess((value) => {
+      const match = Object.entries(optimizers).find(([spelling]) => spelling === value);
+      return match === undefined ? value : match[1];
+    }, z.enum(['adamw', 'rmsprop', 'sgd']))
+    .describe(listed(Object.keys(optimizers))),
+  learningRate: nonNegative(),
+  lrSchedulerType: oneOf(['linear', 'cosine', 'constant', 'constant_with_warmup']),
+  /** Whole steps, or below 1 a share of all steps (see `warmupStepCount`). */
+  warmupSteps: z
+    .number()
+    .min(0)
+    .refine((value) => value < 1 || Number.isInteger(value))
+    .describe('a whole number of steps, or a share of all steps below 1'),
+  /** Transformers' older spelling of `warmupSteps` below 1; it ends up there. */
+  warmupRatio: share(),
+  adamBeta1: share(),
+  adamBeta2: share(),
+  adamEpsilon: positive(),
+  weightDecay: nonNegative(),
+  /** Global norm that gradients are clipped at; 0 for no clipping. */
+  maxGradNorm: nonNegative(),
+
+  seed: integer(0, 'a whole number of at least 0'),
+  device: oneOf(['auto', 'webgpu', 'wasm', 'reference']),
+  /** Threads of the WebAssembly backend; null for one per core. */
+  threads: integer(1, 'a whole number of at least 1, or null').nullable(),
+
+  loggingSteps: integer(1, 'a whole number of at least 1'),
+  saveStrategy: when(),
+  saveSteps: integer(1, 'a whole number of at least 1'),
+  saveTotalLimit: integer(1, 'a whole number of at least 1, or null').nullable(),
+  evalStrategy: when(),
+  /** null takes `loggingSteps`. */
+  evalSteps: integer(1, 'a whole number of at least 1, or null').nullable(),
+  /** A checkpoint's folder, or true for the last one in `outputDir`. */
+  resumeFromCheckpoint: z
+    .union([z.string().min(1), z.boolean(), z.null()])
+    .describe("a checkpoint's folder, true for the last one, or null"),
+
+  lora: z.object(loraShape).partial().nullable().describe('a mapping, or null'),
+  hpo: z.object(hpoShape).partial().describe('a mapping'),
+  sampling: z.object(samplingShape).partial().describe('a mapping'),
+  rewards: z.array(z.looseObject(rewardShape).partial()).describe('a list of mappings, each with a name or a module'),
+};
+
+/** Keys that hold further keys. */
+export const sections = { hpo: hpoShape, lora: loraShape, sampling: samplingShape };
+
+export const settingsSchema = z.object(settingsShape).partial();
+
+/** What was given, checked key by key and without defaults. */
+export type GivenSettings = z.infer<typeof settingsSchema>;

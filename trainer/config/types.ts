@@ -1,0 +1,110 @@
+import type { RewardConfig } from '../rewards/reward.ts';
+
+export type Method = 'dpo' | 'kto' | 'sft' | 'hpo';
+
+/** Hybrid Preference Optimization (../shared/hpo.md, arXiv 2405.17956). */
+export interface HpoSettings {
+  preset: 'paper' | null;
+  /** The preference loss L_pref. */
+  base: 'dpo' | 'kto';
+  /** γ, the weight of L_actor. */
+  gamma: number;
+  /** λ in exp(λ A). */
+  lambda: number;
+  /** τ of the expectile regression. */
+  tau: number;
+  /** The largest exp(λ A); null for no limit. */
+  weightClip: number | null;
+  /** c_V, the weight of L_V. */
+  valueCoefficient: number;
+  valueLearningRate: number;
+  /** A safetensors file whose value head training starts from. */
+  valueHead: string | null;
+  /** Dropout between the value head's layers. */
+  valueDropout: number;
+  /** L_actor is off for this many optimizer steps. */
+  actorWarmupSteps: number;
+  actorReduction: 'tokenMean' | 'sum';
+}
+
+/** How completions are sampled for the report and the evaluation of auxiliary rewards. */
+export interface SamplingSettings {
+  /** How many held-out prompts get a completion; 0 for none. */
+  prompts: number;
+  maxNewTokens: number;
+  /** 0 takes the likeliest token each time. */
+  temperature: number;
+  topK: number | null;
+  topP: number;
+}
+
+/**
+ * A training run without its files: what a program passes that holds the model and the rows itself.
+ * Names and defaults are TRL's; steps are optimizer steps, lengths are tokens.
+ */
+export interface TrainSettings {
+  method: Method;
+  /** One loss in this version: `sigmoid` (dpo, hpo), `kto` (kto, hpo on kto) or `nll` (sft). */
+  lossType: string[];
+  beta: number;
+  desirableWeight: number;
+  undesirableWeight: number;
+  /** SFT: the loss covers the completion alone; false adds the prompt. */
+  completionOnlyLoss: boolean;
+
+  /** Prompt and completion together, in tokens; null for no limit. */
+  maxLength: number | null;
+  /** What goes when a row is longer: the completion's end, or the prompt's start. */
+  truncation: 'keep_start' | 'keep_completion';
+  addBos: boolean;
+
+  perDeviceTrainBatchSize: number;
+  perDeviceEvalBatchSize: number;
+  gradientAccumulationSteps: number;
+  trainSamplingStrategy: 'random' | 'sequential';
+  numTrainEpochs: number;
+  /** -1 leaves the length of the run to `numTrainEpochs`. */
+  maxSteps: number;
+
+  optim: 'adamw' | 'rmsprop' | 'sgd';
+  learningRate: number;
+  /** `constant` has no warm-up, as in Transformers. */
+  lrSchedulerType: 'linear' | 'cosine' | 'constant' | 'constant_with_warmup';
+  /** Whole steps, or below 1 a share of all steps: see `warmupStepCount`. */
+  warmupSteps: number;
+  adamBeta1: number;
+  adamBeta2: number;
+  adamEpsilon: number;
+  weightDecay: number;
+  /** Global norm that gradients are clipped at; 0 for no clipping. */
+  maxGradNorm: number;
+
+  seed: number;
+  device: 'auto' | 'webgpu' | 'wasm' | 'reference';
+  /** Threads of the WebAssembly backend; null for one per core. */
+  threads: number | null;
+
+  loggingSteps: number;
+  saveStrategy: 'no' | 'steps' | 'epoch';
+  saveSteps: number;
+  /** Older checkpoints beyond this number are deleted; null keeps all. */
+  saveTotalLimit: number | null;
+  evalStrategy: 'no' | 'steps' | 'epoch';
+  evalSteps: number;
+  /** A checkpoint's folder, or true for the last one in `outputDir`. */
+  resumeFromCheckpoint: string | true | null;
+
+  /** Read by method hpo alone. */
+  hpo: HpoSettings;
+  sampling: SamplingSettings;
+  rewards: RewardConfig[];
+}
+
+/** A training run from files: what `prefgrad train CONFIG.yaml` runs. */
+export interface TrainConfig extends TrainSettings {
+  /** A folder in Hugging Face's layout, a .gguf file, or a hub id. */
+  model: string;
+  data: string;
+  evalData: string | null;
+  outputDir: string;
+}

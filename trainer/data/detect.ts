@@ -1,0 +1,126 @@
+import { commonMessages, implicitPromptLength } from './implicitPrompt.ts';
+import { asMessages, isEmpty, kindOf, readContent, Unusable } from './messages.ts';
+import type { CompletionRow, Content, Origin, PairRow, Row, UnpairedRow } from './rows.ts';
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/**
+ * One row in any of TRL's formats or ShareGPT's, told apart by its keys:
+ * - `prompt`, `chosen`, `rejected`; without `prompt` it is what chosen and rejected begin with;
+ * - `prompt`, `completion`, with or without `label`;
+ * - `conversations` (or `messages`) with `chosen` and `rejected`; without them the last assistant message
+ *   is the completion, with `label` (or `kto_tag`) a judged one.
+ * A text beside messages becomes a user's prompt or an assistant's answer. Throws `Unusable` with the
+ * reason for a row that holds none of these.
+ */
+export function detectRow(input: unknown, origin: Origin): Row {
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) {
+    throw new Unusable(`is ${kindOf(input)}, expected an object`);
+  }
+  const fields: Fields = { ...input };
+  const has = (key: string) => fields[key] !== undefined && fields[key] !== null;
+  for (const key of ['tools', 'images', 'image']) {
+    const empty = !has(key) || fields[key] === '' || (Array.isArray(fields[key]) && fields[key].length === 0);
+    if (!empty) throw new Unusable(`has ${key}, which can not be used yet`);
+  }
+
+  const conversation = ['conversations', 'messages'].find((key) => Array.isArray(fields[key]));
+  if (has('chosen') && has('rejected')) {
+    const promptKey = has('prompt') ? 'prompt' : conversation;
+    return promptKey === undefined ? implicitPair(fields, origin) : pair(fields, promptKey, origin);
+  }
+  if (has('chosen')) throw new Unusable('has chosen without rejected');
+  if (has('rejected')) throw new Unusable('has rejected without chosen');
+  if (has('completion')) {
+    if (!has('prompt')) throw new Unusable('has a completion without prompt');
+    return completionRow(readContent(fields.prompt, 'prompt'), readContent(fields.completion, 'completion'), fields, origin);
+  }
+  if (conversation !== undefined) return lastTurn(fields, conversation, origin);
+  const keys = Object.keys(fields).join(', ');
+  throw new Unusable(
+    `has ${keys === '' ? 'no keys' : keys}; expected prompt, chosen and rejected, or prompt and completion, or conversations`,
+  );
+}
+
+function pair(fields: Fields, promptKey: string, origin: Origin): PairRow {
+  const prompt = withSystem(readContent(fields[promptKey], promptKey), fields);
+  const chosen = readContent(fields.chosen, 'chosen');
+  const rejected = readContent(fields.rejected, 'rejected');
+  // Some data sets have the prompt as a text and again at the start of both conversations.
+  if (typeof prompt === 'string' && typeof chosen !== 'string' && typeof rejected !== 'string') {
+    const shared = commonMessages(chosen, rejected);
+    if (shared > 0) return splitPair(chosen, rejected, shared, origin);
+  }
+  return pairRow(prompt, chosen, rejected, origin);
+}
+
+function implicitPair(fields: Fields, origin: Origin): PairRow {
+  const chosen = readContent(fields.chosen, 'chosen');
+  const rejected = readContent(fields.rejected, 'rejected');
+  if (isEmpty(chosen) || isEmpty(rejected)) throw new Unusable(`has an empty ${isEmpty(chosen) ? 'chosen' : 'rejected'}`);
+  if (JSON.stringify(chosen) === JSON.stringify(rejected)) {
+    throw new Unusable('has no prompt, and chosen equals rejected, so nothing says where the prompt ends');
+  }
+  return splitPair(chosen, rejected, implicitPromptLength(chosen, rejected), origin);
+}
+
+function splitPair(chosen: Content, rejected: Content, length: number, origin: Origin): PairRow {
+  return pairRow(chosen.slice(0, length), chosen.slice(length), rejected.slice(length), origin);
+}
+
+/** Brings the three parts to one kind and refuses empty ones. */
+function pairRow(prompt: Content, chosen: Content, rejected: Content, origin: Origin): PairRow {
+  if (isEmpty(chosen)) throw new Unusable('has an empty chosen');
+  if (isEmpty(rejected)) throw new Unusable('has an empty rejected');
+  if (typeof prompt === 'string' && typeof chosen === 'string' && typeof rejected === 'string') {
+    return { kind: 'pair', origin, prompt, chosen, rejected };
+  }
+  return {
+    kind: 'pair',
+    origin,
+    prompt: messagesOfPrompt(prompt),
+    chosen: asMessages(chosen, 'assistant'),
+    rejected: asMessages(rejected, 'assistant'),
+  };
+}
+
+/** A whole conversation: its last assistant message is the completion. */
+function lastTurn(fields: Fields, key: string, origin: Origin): UnpairedRow | CompletionRow {
+  const messages = asMessages(withSystem(readContent(fields[key], key), fields), 'user');
+  const last = messages.at(-1);
+  if (last?.role !== 'assistant') {
+    throw new Unusable(`has ${key} that end with ${last?.role ?? 'nothing'}, expected an assistant message`);
+  }
+  return completionRow(messages.slice(0, -1), [last], fields, origin);
+}
+
+function completionRow(
+  prompt: Content,
+  completion: Content,
+  { label: ownLabel, kto_tag: tag }: Fields,
+  origin: Origin,
+): UnpairedRow | CompletionRow {
+  if (isEmpty(completion)) throw new Unusable('has an empty completion');
+  const texts = typeof prompt === 'string' && typeof completion === 'string';
+  const given = texts
+    ? { origin, prompt, completion }
+    : { origin, prompt: messagesOfPrompt(prompt), completion: asMessages(completion, 'assistant') };
+  const label = ownLabel ?? tag ?? undefined;
+  if (label === undefined) return { kind: 'completion', ...given };
+  if (label !== true && label !== false && label !== 1 && label !== 0) {
+    throw new Unusable(`has ${JSON.stringify(label)} as label, expected true or false`);
+  }
+  return { kind: 'unpaired', ...given, label: Boolean(label) };
+}
+
+function messagesOfPrompt(prompt: Content) {
+  const messages = asMessages(prompt, 'user');
+  if (messages.length === 0) throw new Unusable('has no message before the completion');
+  return messages;
+}
+
+/** ShareGPT's separate `system` text, before the conversation. */
+function withSystem(prompt: Content, { system }: Fields): Content {
+  if (typeof prompt === 'string' || typeof system !== 'string' || system === '') return prompt;
+  return [{ role: 'system', content: system }, ...prompt];
+}

@@ -1,0 +1,69 @@
+/** One turn of a conversation, as chat templates read it. */
+export interface Message {
+  readonly role: string;
+  readonly content: string;
+}
+
+/** Plain text, or a conversation. */
+export type Content = string | readonly Message[];
+
+/** Where a row came from: the file as it was named, and its line, counted from 1. */
+export interface Origin {
+  readonly file: string;
+  readonly line: number;
+}
+
+interface Given {
+  readonly origin: Origin;
+  readonly prompt: Content;
+}
+
+/** A preference pair: the same kind of content in all three places. */
+export interface PairRow extends Given {
+  readonly kind: 'pair';
+  readonly chosen: Content;
+  readonly rejected: Content;
+}
+
+/** A completion with a judgement (KTO). */
+export interface UnpairedRow extends Given {
+  readonly kind: 'unpaired';
+  readonly completion: Content;
+  /** True: desirable. */
+  readonly label: boolean;
+}
+
+/** A completion to imitate (SFT) or to score. */
+export interface CompletionRow extends Given {
+  readonly kind: 'completion';
+  readonly completion: Content;
+}
+
+export type Row = PairRow | UnpairedRow | CompletionRow;
+
+/** A sentence about one row: why it was left out, or what is odd about it. */
+export interface RowNote {
+  readonly origin: Origin;
+  readonly reason: string;
+}
+
+/** Rows that can be used, and every one that can not. */
+export interface Rows<R = Row> {
+  readonly rows: R[];
+  readonly leftOut: RowNote[];
+  /** Rows that are used although something about them is odd. */
+  readonly remarks: RowNote[];
+}
+
+/** `rows.jsonl:12`. */
+export function place({ file, line }: Origin): string {
+  return `${file}:${line}`;
+}
+
+/** `3 rows left out: rows.jsonl:4 (why); … and 1 more`, for a person to read; empty for none. */
+export function describeNotes(what: string, notes: readonly RowNote[], most = 5): string {
+  if (notes.length === 0) return '';
+  const shown = notes.slice(0, most).map(({ origin, reason }) => `${place(origin)} (${reason})`);
+  const more = notes.length > most ? `; … and ${notes.length - most} more` : '';
+  return `${notes.length} ${notes.length === 1 ? 'row' : 'rows'} ${what}: ${shown.join('; ')}${more}`;
+}

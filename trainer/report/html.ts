@@ -1,0 +1,53 @@
+/** Text that is HTML already. Only the `markup` template makes it from strings, so nothing reaches a page unescaped. */
+export class Html {
+  readonly text: string;
+  constructor(text: string) {
+    this.text = text;
+  }
+  toString(): string {
+    return this.text;
+  }
+}
+
+type Part = Html | string | number | undefined | readonly Part[];
+
+/**
+ * A template whose strings and numbers are escaped; Html goes in as it is, undefined as nothing,
+ * lists joined. (Not called `html`: Prettier would format what is inside, and white space matters in `pre-wrap`.)
+ */
+export function markup(strings: TemplateStringsArray, ...parts: readonly Part[]): Html {
+  return new Html(strings.reduce((text, string, i) => text + render(parts[i - 1]) + string));
+}
+
+/** A script element's JSON: no `<` is left in it, so no text can close the element or open a comment. */
+export function jsonScript(id: string, value: unknown): Html {
+  const text = JSON.stringify(value).replace(
+    /[<>&\u2028\u2029]/g,
+    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+  return new Html(`<script type="application/json" id="${escapeHtml(id)}">${text}</script>`);
+}
+
+/** A script or style element with our own source text, which must not hold its own end tag. */
+export function inlineElement(tag: 'script' | 'style', source: string): Html {
+  if (source.toLowerCase().includes(`</${tag}`))
+    throw new Error(`report: the source of <${tag}> holds its end tag`);
+  return new Html(`<${tag}>${source}</${tag}>`);
+}
+
+/** Text for element content and quoted attributes; control characters become their visible symbols (␀, ␛). */
+export function escapeHtml(text: string): string {
+  return text
+    .replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`)
+    .replace(/[\0-\x08\x0b-\x1f]/g, (c) =>
+      c === '\r' ? '&#13;' : String.fromCharCode(0x2400 + c.charCodeAt(0)),
+    )
+    .replace(/\x7f/g, '\u2421');
+}
+
+function render(part: Part): string {
+  if (part === undefined) return '';
+  if (part instanceof Html) return part.text;
+  if (Array.isArray(part)) return part.map(render).join('');
+  return escapeHtml(String(part));
+}

@@ -1,0 +1,12 @@
+import type { BuiltinReward } from './builtin.ts';
+import { lengthReward } from './length.ts';
+import { readingLevelReward } from './readingLevel.ts';
+
+/** Every built-in reward; a new one is a file and a line here. */
+export const builtinRewards: readonly BuiltinReward[] = [readingLevelReward, lengthReward];
+
+/** `reading_level`, `readingLevel` and `reading-level` are one name. */
+export function findBuiltin(name: string): BuiltinReward | undefined {
+  const plain = (text: string) => text.toLowerCase().replace(/[_-]/g, '');
+  return builtinRewards.find((reward) => plain(reward.name) === plain(name));
+}
