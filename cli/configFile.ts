@@ -20,7 +20,8 @@ export async function readConfigFile(path: string): Promise<RawConfig> {
     throw new PrefgradError(`${path}, line ${line}: not valid YAML: ${mistake.message}`);
   }
   const value: unknown = document.toJS();
-  if (!isObject(value)) throw new PrefgradError(`${path}: expected keys and values such as "model: path", found ${kind(value)}`);
+  if (!isObject(value))
+    throw new PrefgradError(`${path}: expected keys and values such as "model: path", found ${kind(value)}`);
   return value;
 }
 
@@ -33,7 +34,9 @@ export function applyOverrides(config: RawConfig, overrides: readonly string[]):
   for (const override of overrides) {
     const [, key, text] = /^([^=]+)=([\s\S]*)$/.exec(override) ?? [];
     if (key === undefined) {
-      throw new UsageError(`${JSON.stringify(override)} is not of the form key=value, such as learning_rate=1e-5`);
+      throw new UsageError(
+        `${JSON.stringify(override)} is not of the form key=value, such as learning_rate=1e-5`,
+      );
     }
     put(result, key, yamlValue(override, text));
   }
@@ -45,7 +48,7 @@ function yamlValue(override: string, text: string): unknown {
     return text.trim() === '' ? '' : parse(text);
   } catch (error) {
     throw new UsageError(
-      `${override}: the value is not valid YAML (${firstLine(error)}); put it in quotes: ${JSON.stringify(override.replace('=', '="') + '"')}`,
+      `${override}: the value is not valid YAML (${firstLine(error)}); quote it: '${override.replace('=', '="')}"'`,
     );
   }
 }
@@ -59,13 +62,17 @@ function put(config: RawConfig, key: string, value: unknown): void {
     if (Array.isArray(place)) {
       const index = Number(part);
       if (!/^\d+$/.test(part) || index >= place.length) {
-        throw new UsageError(`${key}: ${where} has ${place.length} entries, numbered from 0; there is no ${part}`);
+        throw new UsageError(
+          `${key}: ${where} is a list of length ${place.length}, counted from 0; it has no ${part}`,
+        );
       }
       if (last) place[index] = value;
       else place = place[index];
     } else if (isObject(place)) {
       if (!/^\w+$/.test(part) || part === '__proto__') {
-        throw new UsageError(`${JSON.stringify(key)} is no configuration key; keys are words joined by dots, such as hpo.gamma`);
+        throw new UsageError(
+          `${JSON.stringify(key)} is no configuration key; keys are words joined by dots, such as hpo.gamma`,
+        );
       }
       if (last) place[part] = value;
       else {
@@ -85,7 +92,11 @@ function isObject(value: unknown): value is RawConfig {
 
 function kind(value: unknown): string {
   if (value === null || value === undefined) return 'nothing';
-  return Array.isArray(value) ? 'a list' : isObject(value) ? 'a section' : `the value ${JSON.stringify(value)}`;
+  return Array.isArray(value)
+    ? 'a list'
+    : isObject(value)
+      ? 'a section'
+      : `the value ${JSON.stringify(value)}`;
 }
 
 function firstLine(error: unknown): string {

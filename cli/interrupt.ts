@@ -48,7 +48,11 @@ export async function interruptible<T>(
 }
 
 /** Runs work that has nothing to save: the first Ctrl-C calls `tidy` and ends the process. */
-export async function breakable<T>(source: SignalSource, tidy: () => void, work: () => Promise<T>): Promise<T> {
+export async function breakable<T>(
+  source: SignalSource,
+  tidy: () => void,
+  work: () => Promise<T>,
+): Promise<T> {
   const end = (signal: keyof typeof codes) => () => {
     tidy();
     source.exit(codes[signal]);

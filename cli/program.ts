@@ -11,7 +11,8 @@ import { reportError, UsageError } from './errors.ts';
 /** What the commands do, in the layers below. */
 export type Work = TrainWork & GenerateWork & ScoreWork & EvaluateWork & DevicesWork;
 
-const modelHelp = 'a Hugging Face folder, a .gguf file, or a hub id such as HuggingFaceTB/SmolLM2-135M-Instruct';
+const modelHelp =
+  'a Hugging Face folder, a .gguf file, or a hub id such as HuggingFaceTB/SmolLM2-135M-Instruct';
 
 /**
  * Runs one command line (without the program's name) and returns its exit code: 0 when the work is done, 1 for an
@@ -24,18 +25,23 @@ export async function runCli(argv: readonly string[], context: Context, work: Wo
     await program.parseAsync([...argv], { from: 'user' });
     return code;
   } catch (error) {
-    if (error instanceof CommanderError && error.exitCode === 0) return 0; // --help or --version
-    return reportError(explain(error), context.terminal.stderr, version);
+    if (error instanceof CommanderError) return 0; // --help or --version
+    return reportError(error, context.terminal.stderr, version);
   }
 }
 
 function createProgram(context: Context, work: Work, done: (code: number) => void): Command {
   const { stdout, stderr } = context.terminal;
+  const needed = new Set<Option>();
+  const need = (flags: string, help: string) => {
+    const option = new Option(flags, help);
+    needed.add(option);
+    return option;
+  };
   const program = new Command('prefgrad')
     .description('Tunes small language models on preference pairs and any reward function.')
     .version(version, '--version', 'print the version')
     .helpOption('--help', 'print this help')
-    .exitOverride()
     .configureOutput({
       writeOut: (text) => stdout.write(text),
       writeErr: (text) => stderr.write(text),
@@ -54,29 +60,35 @@ function createProgram(context: Context, work: Work, done: (code: number) => voi
     );
 
   withDevice(program.command('generate').description('print a completion of a prompt'))
-    .requiredOption('--model <model>', modelHelp)
-    .requiredOption('--prompt <text>', 'what to continue')
+    .addOption(need('--model <model>', modelHelp))
+    .addOption(need('--prompt <text>', 'what to continue'))
     .option('--chat', 'put the prompt into the model’s chat template, as a user’s message', false)
     .option('--max-new-tokens <n>', 'the most tokens to generate', wholeNumber(1), 128)
     .option('--temperature <t>', '0 takes the likeliest token each time', decimal(0), 0)
     .option('--top-k <k>', 'sample among the k likeliest tokens', wholeNumber(1))
-    .option('--top-p <p>', 'sample among the likeliest tokens that have p of the probability together', decimal(0, 1))
+    .option(
+      '--top-p <p>',
+      'sample among the likeliest tokens that have p of the probability together',
+      decimal(0, 1),
+    )
     .option('--seed <n>', 'of the sampling', wholeNumber(0), 0)
     .option('--json', 'print completion, tokens and finish_reason as JSON', false)
     .action(async (options: GenerateOptions) => done(await runGenerate(options, context, work)));
 
   withDevice(program.command('score').description('write the log-probability of each row’s completions'))
-    .requiredOption('--model <model>', modelHelp)
-    .requiredOption('--data <rows.jsonl>', 'preference pairs, or prompts with completions')
-    .requiredOption('--out <scores.jsonl>', 'gets a line per row')
+    .addOption(need('--model <model>', modelHelp))
+    .addOption(need('--data <rows.jsonl>', 'preference pairs, or prompts with completions'))
+    .addOption(need('--out <scores.jsonl>', 'gets a line per row'))
     .option('--max-length <n>', 'tokens of prompt and completion that are kept', wholeNumber(2))
     .option('--add-bos', 'put the BOS token before each prompt', false)
     .option('--json', 'print the number of rows as JSON', false)
     .action(async (options: ScoreOptions) => done(await runScore(options, context, work)));
 
-  withDevice(program.command('evaluate').description('measure preference accuracy and rewards on held-out rows'))
-    .requiredOption('--model <model>', modelHelp)
-    .requiredOption('--data <rows.jsonl>', 'preference pairs')
+  withDevice(
+    program.command('evaluate').description('measure preference accuracy and rewards on held-out rows'),
+  )
+    .addOption(need('--model <model>', modelHelp))
+    .addOption(need('--data <rows.jsonl>', 'preference pairs'))
     .option('--reference <model>', 'the model before training, for implicit rewards')
     .option('--config <config.yaml>', 'a training configuration, for its rewards, beta and lengths')
     .option('--max-length <n>', 'tokens of prompt and completion that are kept', wholeNumber(2))
@@ -89,6 +101,19 @@ function createProgram(context: Context, work: Work, done: (code: number) => voi
     .option('--json', 'print a JSON list', false)
     .action(async (options: DevicesOptions) => done(await runDevices(options, context, work)));
 
+  // not requiredOption: Commander would speak of the missing --model before the mistyped --modle
+  program.hook('preAction', (_, command) => {
+    const missing = command.options.find(
+      (option) => needed.has(option) && command.getOptionValue(option.attributeName()) === undefined,
+    );
+    if (missing !== undefined) throw usage(`${command.name()} needs ${missing.flags}`, command);
+  });
+  for (const command of [program, ...program.commands]) {
+    command.exitOverride((error) => {
+      if (error.exitCode === 0) throw error;
+      throw usage(error.code === 'commander.help' ? 'a command is missing' : error.message, command);
+    });
+  }
   return program;
 }
 
@@ -111,14 +136,18 @@ function decimal(least: number, most = Infinity): (text: string) => number {
   return (text) => {
     const value = Number(text);
     if (text.trim() !== '' && value >= least && value <= most && Number.isFinite(value)) return value;
-    throw new InvalidArgumentError(`Expected a number ${most === Infinity ? `of at least ${least}` : `from ${least} to ${most}`}.`);
+    throw new InvalidArgumentError(
+      `Expected a number ${most === Infinity ? `of at least ${least}` : `from ${least} to ${most}`}.`,
+    );
   };
 }
 
-/** Commander's complaints as ours: `prefgrad: unknown option '--modle' (Did you mean --model?); see prefgrad --help`. */
-function explain(error: unknown): unknown {
-  if (!(error instanceof CommanderError)) return error;
-  if (error.code === 'commander.help') return new UsageError('a command is missing; see the list above');
-  const text = error.message.replace(/^error: /, '').replace(/\.?\s*\n/g, ' ').replace(/\.$/, '');
-  return new UsageError(`${text}; see prefgrad --help`);
+/** `unknown option '--modle' (Did you mean --model?); see prefgrad score --help` */
+function usage(complaint: string, command: Command): UsageError {
+  const text = complaint
+    .replace(/^error: /, '')
+    .replace(/\.?\s*\n/g, ' ')
+    .replace(/\.$/, '');
+  const name = command.parent === null ? command.name() : `${command.parent.name()} ${command.name()}`;
+  return new UsageError(`${text}; see ${name} --help`);
 }

@@ -3,7 +3,13 @@ import { SingleBar } from 'cli-progress';
 import type { Evaluation, Phase, RunStart, TrainEvent } from '../trainer/events.ts';
 import type { StepMetrics } from '../trainer/metrics.ts';
 import { counted, known } from '../trainer/report/comparison.ts';
-import { formatBytes, formatCount, formatInteger, formatNumber, formatPercent } from '../trainer/report/numbers.ts';
+import {
+  formatBytes,
+  formatCount,
+  formatInteger,
+  formatNumber,
+  formatPercent,
+} from '../trainer/report/numbers.ts';
 import { fitLine, joinFields, phaseFields, phaseNames, stepFields, type StepStatus } from './statusLine.ts';
 import { paintFor, type Paint, type Terminal } from './terminal.ts';
 
@@ -29,7 +35,8 @@ export class Progress {
   #step = 0;
   #metrics: StepMetrics = {};
   #recent: { seconds: number; tokens: number }[] = [];
-  #phaseLoggedAt = -Infinity;
+  #phase: Phase | undefined;
+  #phaseLoggedAt = 0;
 
   /** `now` is a clock in seconds. */
   constructor(terminal: Terminal, now: () => number = () => performance.now() / 1000) {
@@ -61,7 +68,9 @@ export class Progress {
       case 'step':
         this.#step = event.step;
         this.#metrics = event.metrics;
-        this.#recent = [...this.#recent, { seconds: event.seconds, tokens: event.tokens }].slice(-recentSteps);
+        this.#recent = [...this.#recent, { seconds: event.seconds, tokens: event.tokens }].slice(
+          -recentSteps,
+        );
         if (this.#terminal.live) this.#draw({ kind: 'step' });
         break;
       case 'log':
@@ -72,7 +81,9 @@ export class Progress {
         break;
       case 'checkpoint':
         this.message(
-          this.#paint.dim(`${basename(event.path)} saved (${formatBytes(event.bytes)}, ${event.seconds.toFixed(1)} s)`),
+          this.#paint.dim(
+            `${basename(event.path)} saved (${formatBytes(event.bytes)}, ${event.seconds.toFixed(1)} s)`,
+          ),
         );
         break;
       case 'warning':
@@ -103,6 +114,7 @@ export class Progress {
 
   #showPhase(phase: Phase, done: number, total: number): void {
     const ended = done >= total;
+    if (phase !== this.#phase) [this.#phase, this.#phaseLoggedAt] = [phase, this.#now()];
     if (this.#terminal.live) {
       if (ended) this.stop();
       else this.#draw({ kind: 'phase', phase, done, total });
@@ -144,7 +156,7 @@ export class Progress {
       hideCursor: true,
       clearOnComplete: true,
       gracefulExit: false, // interrupt.ts has the signals
-      linewrap: null,
+      linewrap: true,
       fps: 8,
     });
     this.#bar.start(1, 0);

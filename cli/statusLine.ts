@@ -30,12 +30,21 @@ interface Field {
 }
 
 /** `step 120/400  loss 0.512  margin 1.23  1,204 tok/s  1:23 elapsed  3:10 left` */
-export function stepFields({ step, totalSteps, metrics, tokensPerSecond, elapsed, left }: StepStatus): Field[] {
+export function stepFields({
+  step,
+  totalSteps,
+  metrics,
+  tokensPerSecond,
+  elapsed,
+  left,
+}: StepStatus): Field[] {
   const fields: (Field | undefined)[] = [
     { text: `step ${step}/${totalSteps}`, drop: 0 },
     named('loss', metrics['loss'], 1),
     named('margin', metrics['rewards/margins'], 3),
-    tokensPerSecond === undefined ? undefined : { text: `${formatNumber(Math.round(tokensPerSecond))} tok/s`, drop: 4 },
+    tokensPerSecond === undefined
+      ? undefined
+      : { text: `${formatNumber(Math.round(tokensPerSecond))} tok/s`, drop: 4 },
     { text: `${formatDuration(elapsed)} elapsed`, drop: 5 },
     left === undefined ? undefined : { text: `${formatDuration(left)} left`, drop: 2 },
   ];
@@ -59,7 +68,10 @@ export function fitLine(fields: readonly Field[], fraction: number, columns: num
   const kept = [...fields];
   while (kept.length > 1 && joinFields(kept).length > columns) {
     const worst = Math.max(...kept.map(({ drop }) => drop));
-    kept.splice(kept.findIndex(({ drop }) => drop === worst), 1);
+    kept.splice(
+      kept.findIndex(({ drop }) => drop === worst),
+      1,
+    );
   }
   const line = joinFields(kept);
   const width = Math.min(24, columns - line.length - 2);
@@ -71,5 +83,7 @@ export function fitLine(fields: readonly Field[], fraction: number, columns: num
 }
 
 function named(name: string, value: number | undefined, drop: number): Field | undefined {
-  return value === undefined ? undefined : { text: `${name} ${Number.isNaN(value) ? 'NaN' : formatNumber(value)}`, drop };
+  return value === undefined
+    ? undefined
+    : { text: `${name} ${Number.isNaN(value) ? 'NaN' : formatNumber(value)}`, drop };
 }

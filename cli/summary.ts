@@ -15,7 +15,8 @@ export function summaryText(record: RunRecord): string {
     compared.length === 0
       ? ''
       : `\n${formatTable([['', 'before', 'after', 'change', ''], ...compared.map(row)], { right: [1, 2, 3] })}`;
-  const outputs = end.outputs.length === 0 ? '' : `\n${formatTable(end.outputs.map(({ label, path }) => [label, path]))}`;
+  const outputs =
+    end.outputs.length === 0 ? '' : `\n${formatTable(end.outputs.map(({ label, path }) => [label, path]))}`;
   return head + table + outputs;
 }
 
@@ -35,10 +36,17 @@ export function summaryJson(record: RunRecord): Record<string, unknown> {
 }
 
 /** An evaluation as one flat object under the names of metrics.jsonl: `accuracy`, `logps/chosen`, `auxiliary/short/sampled`. */
-export function evaluationJson(evaluation: Evaluation | undefined): Record<string, number | null> | undefined {
+export function evaluationJson(
+  evaluation: Evaluation | undefined,
+): Record<string, number | null> | undefined {
   if (evaluation === undefined) return undefined;
   const { pairs, accuracy, margin, metrics, auxiliary } = evaluation;
-  const flat: Record<string, number | null> = { pairs, accuracy: accuracy ?? null, margin: margin ?? null, ...metrics };
+  const flat: Record<string, number | null> = {
+    pairs,
+    accuracy: accuracy ?? null,
+    margin: margin ?? null,
+    ...metrics,
+  };
   for (const [name, means] of Object.entries(auxiliary)) {
     for (const [side, value] of Object.entries(means)) {
       if (value !== undefined) flat[`auxiliary/${name}/${side}`] = value;

@@ -9,3 +9,5 @@ export * from './ops/index.ts';
 export { ReferenceDevice } from './reference/device.ts';
 export type { DType, TensorType } from './shape.ts';
 export { f32, format, i32, sizeOf } from './shape.ts';
+export { WasmDevice } from './wasm/device.ts';
+export type { WasmOptions } from './wasm/device.ts';

@@ -8,10 +8,8 @@ import { parseConfig } from './config/parse.ts';
 import type { TrainConfig } from './config/types.ts';
 
 /**
- * Reads a YAML file (JSON is YAML), applies overrides such as `beta=0.2` or `rewards[0].weight=2`, and
- * checks the result as `parseConfig` does. Relative paths, in the file and in overrides, are relative to
- * the current directory, as in TRL; they come back absolute. A `model` that is neither a file nor a folder
- * there is taken for a hub id and stays as it is.
+ * Reads a YAML file (JSON is YAML), applies overrides such as `beta=0.2` or `rewards[0].weight=2`, checks
+ * the result as `parseConfig` does, and makes its paths absolute as `resolvePaths` does.
  */
 export function loadConfig(path: string, overrides: readonly string[] = []): TrainConfig {
   const input = readYaml(path);
@@ -39,7 +37,11 @@ function readYaml(path: string): Record<string, unknown> {
   throw new PrefgradError(`${path}: ${what}, expected keys with values, such as \`method: dpo\``);
 }
 
-function resolvePaths(config: TrainConfig): TrainConfig {
+/**
+ * Relative paths, in the file and in overrides, are relative to the current directory, as in TRL. A `model`
+ * that is neither a file nor a folder there is taken for a hub id and stays as it is.
+ */
+export function resolvePaths(config: TrainConfig): TrainConfig {
   const optional = (path: string | null) => (path === null ? null : resolve(path));
   const { resumeFromCheckpoint: checkpoint } = config;
   return {

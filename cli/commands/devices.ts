@@ -19,7 +19,11 @@ export interface DevicesWork {
   devices(): Promise<DeviceStatus[]>;
 }
 
-export async function runDevices(options: DevicesOptions, context: Context, work: DevicesWork): Promise<number> {
+export async function runDevices(
+  options: DevicesOptions,
+  context: Context,
+  work: DevicesWork,
+): Promise<number> {
   const devices = await work.devices();
   const rows = devices.map(({ name, available, detail, auto }) => [
     name,

@@ -26,24 +26,38 @@ export interface EvaluateWork {
   ): Promise<Evaluation>;
 }
 
-export async function runEvaluate(options: EvaluateOptions, context: Context, work: EvaluateWork): Promise<number> {
+export async function runEvaluate(
+  options: EvaluateOptions,
+  context: Context,
+  work: EvaluateWork,
+): Promise<number> {
   const config = options.config === undefined ? undefined : await readConfigFile(options.config);
   const progress = new Progress(context.terminal, context.now);
-  return breakable(context.signals, () => progress.stop(), async () => {
-    try {
-      const evaluation = await work.evaluate(options, { config, onEvent: (event) => progress.onEvent(event) });
-      progress.stop();
-      const flat = evaluationJson(evaluation) ?? {};
-      context.terminal.stdout.write(options.json ? `${JSON.stringify(flat)}\n` : evaluationTable(flat));
-      return 0;
-    } finally {
-      progress.stop();
-    }
-  });
+  return breakable(
+    context.signals,
+    () => progress.stop(),
+    async () => {
+      try {
+        const evaluation = await work.evaluate(options, {
+          config,
+          onEvent: (event) => progress.onEvent(event),
+        });
+        progress.stop();
+        const flat = evaluationJson(evaluation) ?? {};
+        context.terminal.stdout.write(options.json ? `${JSON.stringify(flat)}\n` : evaluationTable(flat));
+        return 0;
+      } finally {
+        progress.stop();
+      }
+    },
+  );
 }
 
 function evaluationTable(flat: Readonly<Record<string, number | null>>): string {
   const percent = (name: string) => name === 'accuracy' || name.endsWith('/accuracies');
-  const rows = Object.entries(flat).map(([name, value]) => [name, percent(name) ? formatPercent(value) : formatNumber(value)]);
+  const rows = Object.entries(flat).map(([name, value]) => [
+    name,
+    percent(name) ? formatPercent(value) : formatNumber(value),
+  ]);
   return formatTable(rows, { right: [1] });
 }

@@ -32,25 +32,34 @@ export interface GenerateWork {
   ): Promise<Generated>;
 }
 
-export async function runGenerate(options: GenerateOptions, context: Context, work: GenerateWork): Promise<number> {
+export async function runGenerate(
+  options: GenerateOptions,
+  context: Context,
+  work: GenerateWork,
+): Promise<number> {
   const { stdout } = context.terminal;
   const progress = new Progress(context.terminal, context.now);
-  return breakable(context.signals, () => progress.stop(), async () => {
-    let streamed = '';
-    try {
-      const { completion, tokens, finishReason } = await work.generate(options, {
-        onText(piece) {
-          progress.stop();
-          streamed += piece;
-          if (!options.json) stdout.write(piece);
-        },
-        onEvent: (event) => progress.onEvent(event),
-      });
-      if (options.json) stdout.write(`${JSON.stringify({ completion, tokens, finish_reason: finishReason })}\n`);
-      else stdout.write(`${completion.slice(streamed.length)}\n`);
-      return 0;
-    } finally {
-      progress.stop();
-    }
-  });
+  return breakable(
+    context.signals,
+    () => progress.stop(),
+    async () => {
+      let streamed = '';
+      try {
+        const { completion, tokens, finishReason } = await work.generate(options, {
+          onText(piece) {
+            progress.stop();
+            streamed += piece;
+            if (!options.json) stdout.write(piece);
+          },
+          onEvent: (event) => progress.onEvent(event),
+        });
+        if (options.json)
+          stdout.write(`${JSON.stringify({ completion, tokens, finish_reason: finishReason })}\n`);
+        else stdout.write(`${completion.slice(streamed.length)}\n`);
+        return 0;
+      } finally {
+        progress.stop();
+      }
+    },
+  );
 }

@@ -29,7 +29,8 @@ export async function runTrain(options: TrainOptions, context: Context, work: Tr
   const progress = new Progress(terminal, context.now);
   const record = emptyRecord();
   const signals = {
-    first: () => progress.message('stopping after this step, to save a checkpoint; Ctrl-C again to leave at once'),
+    first: () =>
+      progress.message('stopping after this step, to save a checkpoint; Ctrl-C again to leave at once'),
     second: () => progress.stop(),
   };
   return interruptible(context.signals, signals, async ({ signal, exitCode }) => {

@@ -79,7 +79,7 @@ function typeAt(types: readonly TensorType[], index: number): TensorType {
 
 function copyCall(from: Operand, to: Operand): Call {
   return {
-    kernel: 'copy',
+    kernel: 'copyBytes',
     fields: [int(from.address), int(to.address), int(to.bytes)],
     reads: [from],
     writes: [to],

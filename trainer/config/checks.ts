@@ -67,7 +67,9 @@ export function contradictions(settings: TrainSettings, given: GivenSettings): s
     );
   }
   if (method !== 'hpo' && settings.rewards.length > 0) {
-    mistakes.push(`rewards: are read by method hpo, but method is ${method}; leave them out, or set method: hpo`);
+    mistakes.push(
+      `rewards: are read by method hpo, but method is ${method}; leave them out, or set method: hpo`,
+    );
   }
   if (onKto(settings) && settings.perDeviceTrainBatchSize < 2) {
     mistakes.push(

@@ -1,17 +1,19 @@
 /** TRL's keys that mean nothing here, each with the reason; an error says it instead of naming a near key. */
-export const foreignKeys: Readonly<Record<string, string>> = {
-  bf16: 'prefgrad computes in float32',
-  fp16: 'prefgrad computes in float32',
-  tf32: 'prefgrad computes in float32',
-  gradient_checkpointing: 'the memory plan decides what is recomputed',
-  precompute_ref_log_probs: "the reference model's log-probs are always computed once, before training",
-  padding_free: 'batches are always packed without padding',
-  packing: 'batches are always packed without padding',
-  pad_to_multiple_of: 'batches are packed without padding',
-  disable_dropout: "the models' dropout is always off",
-  report_to: 'metrics go to metrics.jsonl and report.html in output_dir',
-  use_cpu: 'write device: wasm instead',
-  push_to_hub: 'nothing is uploaded',
-  dataset_num_proc: 'data is prepared in one process',
-  remove_unused_columns: 'columns that training does not need are never read',
-};
+export const foreignKeys = new Map(
+  Object.entries({
+    bf16: 'prefgrad computes in float32',
+    fp16: 'prefgrad computes in float32',
+    tf32: 'prefgrad computes in float32',
+    gradient_checkpointing: 'the memory plan decides what is recomputed',
+    precompute_ref_log_probs: "the reference model's log-probs are always computed once, before training",
+    padding_free: 'batches are always packed without padding',
+    packing: 'batches are always packed without padding',
+    pad_to_multiple_of: 'batches are packed without padding',
+    disable_dropout: "the models' dropout is always off",
+    report_to: 'metrics go to metrics.jsonl and report.html in output_dir',
+    use_cpu: 'write device: wasm instead',
+    push_to_hub: 'nothing is uploaded',
+    dataset_num_proc: 'data is prepared in one process',
+    remove_unused_columns: 'columns that training does not need are never read',
+  }),
+);

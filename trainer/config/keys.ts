@@ -10,7 +10,7 @@ export function isObject(value: unknown): value is JsonObject {
 }
 
 /** Spellings of other programs. */
-const aliases: Readonly<Record<string, string>> = { truncationMode: 'truncation' };
+const aliases = new Map([['truncationMode', 'truncation']]);
 
 export type SectionName = keyof typeof sections;
 const isSection = (name: string): name is SectionName => Object.hasOwn(sections, name);
@@ -54,7 +54,7 @@ const rewardKey = (key: string) => (Object.hasOwn(rewardShape, toCamel(key)) ? t
 function normalizeLevel(input: JsonObject, known: string[], prefix: string, mistakes: string[]): JsonObject {
   const result: JsonObject = {};
   for (const [written, value] of Object.entries(input)) {
-    const camel = aliases[toCamel(written)] ?? toCamel(written);
+    const camel = aliases.get(toCamel(written)) ?? toCamel(written);
     if (!known.includes(camel)) mistakes.push(unknownKey(`${prefix}${written}`));
     else if (Object.hasOwn(result, camel)) {
       mistakes.push(`${prefix}${toSnake(camel)}: is given twice, in two spellings; keep one`);
@@ -64,8 +64,9 @@ function normalizeLevel(input: JsonObject, known: string[], prefix: string, mist
 }
 
 function unknownKey(path: string): string {
-  const foreign = foreignKeys[toSnake(path)];
-  if (foreign !== undefined) return `${path}: is a key of TRL that prefgrad does not need: ${foreign}; leave it out`;
+  const foreign = foreignKeys.get(toSnake(path));
+  if (foreign !== undefined)
+    return `${path}: is a key of TRL that prefgrad does not need: ${foreign}; leave it out`;
   return `${path}: is no key of the configuration; did you mean ${nearestKey(toSnake(path))}?`;
 }
 

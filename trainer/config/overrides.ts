@@ -12,7 +12,7 @@ type Level = JsonObject | unknown[];
 export function applyOverride(config: JsonObject, override: string): void {
   const equals = override.indexOf('=');
   const path = override.slice(0, Math.max(equals, 0)).trim();
-  if (!/^[\w-]+(\.[\w-]+|\[\d+\])*$/.test(path)) {
+  if (!/^\w+(\.\w+|\[\d+\])*$/.test(path) || path.includes('__')) {
     throw new PrefgradError(
       `${override}: is no override, expected key=value, such as learning_rate=1e-5 or hpo.gamma=0.3`,
     );
@@ -28,7 +28,7 @@ export function applyOverride(config: JsonObject, override: string): void {
 function child(level: Level, step: string, override: string): Level {
   const present = Array.isArray(level)
     ? level[position(level, step, override)]
-    : level[existingSpelling(level, step)];
+    : own(level, existingSpelling(level, step));
   if (isObject(present) || Array.isArray(present)) return present;
   if (present !== undefined && present !== null) {
     throw new PrefgradError(`${override}: ${step} holds a single value in the configuration, not a mapping`);
@@ -46,8 +46,12 @@ function write(level: Level, step: string, value: unknown, override: string): vo
 function position(list: readonly unknown[], step: string, override: string): number {
   const index = Number(step);
   if (Number.isInteger(index) && index <= list.length) return index;
-  throw new PrefgradError(`${override}: asks for item ${step} of a list that has ${list.length}, counted from 0`);
+  throw new PrefgradError(
+    `${override}: asks for item ${step} of a list that has ${list.length}, counted from 0`,
+  );
 }
+
+const own = (level: JsonObject, key: string) => (Object.hasOwn(level, key) ? level[key] : undefined);
 
 /** The file may say learningRate where the override says learning_rate. */
 function existingSpelling(level: JsonObject, step: string): string {

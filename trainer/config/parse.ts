@@ -43,10 +43,14 @@ export function parseConfig(input: unknown, { source = 'configuration' }: ParseO
 }
 
 /** The same without files, for programs that hold the model and the rows themselves. */
-export function parseSettings(input: unknown, { source = 'configuration' }: ParseOptions = {}): TrainSettings {
+export function parseSettings(
+  input: unknown,
+  { source = 'configuration' }: ParseOptions = {},
+): TrainSettings {
   const { given, whole, mistakes } = check(input, source);
   for (const key of ['model', 'data', 'evalData', 'outputDir'] as const) {
-    if (given[key] !== undefined) mistakes.push(`${key}: names a file, but here the program passes what it holds`);
+    if (given[key] !== undefined)
+      mistakes.push(`${key}: names a file, but here the program passes what it holds`);
   }
   const settings = complete(given, whole, mistakes);
   refuse(mistakes, source);

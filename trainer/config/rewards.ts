@@ -15,8 +15,10 @@ export function completeRewards(given: readonly GivenReward[], mistakes: string[
     const { name: givenName, module = null, weight, normalize, ...rest } = entry;
     const at = `rewards[${index}]`;
     const name = givenName ?? (module === null ? '' : moduleLabel(module));
-    if (name === '') mistakes.push(`${at}: has neither a name nor a module; name a built-in reward or give a module`);
-    else if (names.has(name)) mistakes.push(`${at}.name: ${name} is taken by an earlier reward; name it otherwise`);
+    if (name === '')
+      mistakes.push(`${at}: has neither a name nor a module; name a built-in reward or give a module`);
+    else if (names.has(name))
+      mistakes.push(`${at}.name: ${name} is taken by an earlier reward; name it otherwise`);
     names.add(name);
     const options = module === null ? builtinOptions(name, rest, at, mistakes) : rest;
     if (module !== null) {

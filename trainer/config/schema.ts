@@ -22,8 +22,7 @@ export function listed(names: readonly string[]): string {
 
 /** `false` is what YAML 1.1 readers make of `no`. */
 const noIfFalse = (value: unknown) => (value === false ? 'no' : value);
-const when = () =>
-  z.preprocess(noIfFalse, z.enum(['no', 'steps', 'epoch'])).describe('no, steps or epoch');
+const when = () => z.preprocess(noIfFalse, z.enum(['no', 'steps', 'epoch'])).describe('no, steps or epoch');
 
 /** TRL's and PyTorch's spellings of the three optimizers. */
 const optimizers = {
@@ -133,10 +132,13 @@ export const settingsShape = {
     .describe('a whole number of at least 1, or -1 for num_train_epochs'),
 
   optim: z
-    .preprocess((value) => {
-      const match = Object.entries(optimizers).find(([spelling]) => spelling === value);
-      return match === undefined ? value : match[1];
-    }, z.enum(['adamw', 'rmsprop', 'sgd']))
+    .preprocess(
+      (value) => {
+        const match = Object.entries(optimizers).find(([spelling]) => spelling === value);
+        return match === undefined ? value : match[1];
+      },
+      z.enum(['adamw', 'rmsprop', 'sgd']),
+    )
     .describe(listed(Object.keys(optimizers))),
   learningRate: nonNegative(),
   lrSchedulerType: oneOf(['linear', 'cosine', 'constant', 'constant_with_warmup']),
@@ -175,7 +177,9 @@ export const settingsShape = {
   lora: z.object(loraShape).partial().nullable().describe('a mapping, or null'),
   hpo: z.object(hpoShape).partial().describe('a mapping'),
   sampling: z.object(samplingShape).partial().describe('a mapping'),
-  rewards: z.array(z.looseObject(rewardShape).partial()).describe('a list of mappings, each with a name or a module'),
+  rewards: z
+    .array(z.looseObject(rewardShape).partial())
+    .describe('a list of mappings, each with a name or a module'),
 };
 
 /** Keys that hold further keys. */

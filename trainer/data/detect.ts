@@ -33,7 +33,12 @@ export function detectRow(input: unknown, origin: Origin): Row {
   if (has('rejected')) throw new Unusable('has rejected without chosen');
   if (has('completion')) {
     if (!has('prompt')) throw new Unusable('has a completion without prompt');
-    return completionRow(readContent(fields.prompt, 'prompt'), readContent(fields.completion, 'completion'), fields, origin);
+    return completionRow(
+      readContent(fields.prompt, 'prompt'),
+      readContent(fields.completion, 'completion'),
+      fields,
+      origin,
+    );
   }
   if (conversation !== undefined) return lastTurn(fields, conversation, origin);
   const keys = Object.keys(fields).join(', ');
@@ -57,7 +62,8 @@ function pair(fields: Fields, promptKey: string, origin: Origin): PairRow {
 function implicitPair(fields: Fields, origin: Origin): PairRow {
   const chosen = readContent(fields.chosen, 'chosen');
   const rejected = readContent(fields.rejected, 'rejected');
-  if (isEmpty(chosen) || isEmpty(rejected)) throw new Unusable(`has an empty ${isEmpty(chosen) ? 'chosen' : 'rejected'}`);
+  if (isEmpty(chosen) || isEmpty(rejected))
+    throw new Unusable(`has an empty ${isEmpty(chosen) ? 'chosen' : 'rejected'}`);
   if (JSON.stringify(chosen) === JSON.stringify(rejected)) {
     throw new Unusable('has no prompt, and chosen equals rejected, so nothing says where the prompt ends');
   }

@@ -6,13 +6,15 @@ export class Unusable extends Error {
 }
 
 /** Names that data sets give to the roles chat templates call user and assistant. */
-const roles: Readonly<Record<string, string>> = {
-  human: 'user',
-  gpt: 'assistant',
-  chatgpt: 'assistant',
-  bot: 'assistant',
-  model: 'assistant',
-};
+const roles = new Map(
+  Object.entries({
+    human: 'user',
+    gpt: 'assistant',
+    chatgpt: 'assistant',
+    bot: 'assistant',
+    model: 'assistant',
+  }),
+);
 
 /** A text, one message, or a list of messages; messages are `{role, content}` or ShareGPT's `{from, value}`. */
 export function readContent(input: unknown, key: string): Content {
@@ -30,9 +32,11 @@ function readMessage(input: unknown, key: string): Message {
   if (typeof role !== 'string') throw new Unusable(`has a message without role under ${key}`);
   const content = textOf(fields.content ?? fields.value);
   if (content === undefined) {
-    throw new Unusable(`has a message of ${role} under ${key} whose content is ${kindOf(fields.content)}, expected a text`);
+    throw new Unusable(
+      `has a message of ${role} under ${key} whose content is ${kindOf(fields.content)}, expected a text`,
+    );
   }
-  return { role: roles[role] ?? role, content };
+  return { role: roles.get(role) ?? role, content };
 }
 
 /** Text, or OpenAI's list of parts where all of them are text. */

@@ -18,10 +18,7 @@ export const lengthReward = builtinReward({
     target: z.number().min(0).default(50).describe('a number of at least 0'),
     tolerance: z.number().gt(0).optional().describe('a number above 0'),
     unit: z.enum(['words', 'characters']).default('words').describe('words or characters'),
-    penalize: z
-      .enum(['both', 'longer', 'shorter'])
-      .default('both')
-      .describe('both, longer or shorter'),
+    penalize: z.enum(['both', 'longer', 'shorter']).default('both').describe('both, longer or shorter'),
   },
   create: ({ target, tolerance = Math.max(target, 1), unit, penalize }) => {
     const count = counts[unit];

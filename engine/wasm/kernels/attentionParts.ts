@@ -87,7 +87,7 @@ export function dotKeys(a: usize, n: i32, b: usize, c: usize, ldc: usize, D: i32
 /** c[D, 8] = init + aᵀ · b over k keys: a column panels, `apart` bytes from one another; init is c or 0. */
 export function sumKeys(a: usize, apart: usize, b: usize, bStep: usize, c: usize, k: i32, D: i32, init: usize): void {
   for (let d = 0; d < D; d += MR) {
-    tile(a, b, bStep, c, NR << 2, k, init, NR << 2);
+    tile(a, b, bStep, c, NR << 2, k, init, init ? <usize>NR << 2 : 0);
     a += apart;
     c += (MR * NR) << 2;
     if (init) init += (MR * NR) << 2;

@@ -5,14 +5,8 @@
 import { storeEdge, tile } from './micro';
 import { packA, packPanels } from './pack';
 import { addressAt, intAt, nextTask } from './record';
-import { MR, NR } from './tileSize';
+import { KC, MC, MR, NR } from './tileSize';
 
-/** Longest block of k: a panel of B (8 columns) then takes at most 10 KiB of the 32 KiB L1 cache. */
-// @ts-ignore: a compile-time constant
-@inline const KC: i32 = 320;
-/** Rows of A that are packed at a time, a multiple of MR: with KC 120 KiB, which stay in L2. */
-// @ts-ignore: a compile-time constant
-@inline const MC: i32 = 96;
 /** A thread's scratch is one tile [MR, NR] for C's edges, padded to 256 bytes, and then the packed block of A. */
 // @ts-ignore: a compile-time constant
 @inline const EDGE: usize = 256;
@@ -74,7 +68,7 @@ export function gemmBlock(a: usize, lda: usize, transposed: bool, b: usize, ldb:
 }
 
 /** c[m, n] += bias[n] in each row. */
-export function addRow(c: usize, ldc: usize, m: i32, n: i32, bias: usize): void {
+export function addBias(c: usize, ldc: usize, m: i32, n: i32, bias: usize): void {
   const bytes = <usize>n << 2, whole = bytes & ~15;
   for (let i = 0; i < m; i++) {
     let j: usize = 0;
@@ -141,6 +135,6 @@ export function gemm(p: usize, thread: i32, threads: i32): void {
     const from = transposed ? a + (<usize>i0 << 2) : a + <usize>i0 * lda;
     const at = <usize>i0 * ldc + (<usize>j0 << 2), biasAt = bias ? bias + (<usize>j0 << 2) : 0;
     gemmBlock(from, lda, transposed, b, ldb, width, j0, c + at, ldc, m, n, K, base ? base + at : biasAt, base ? ldc : 0, scratch);
-    if (base && bias) addRow(c + at, ldc, m, n, biasAt);
+    if (base && bias) addBias(c + at, ldc, m, n, biasAt);
   }
 }

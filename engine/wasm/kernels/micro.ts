@@ -3,14 +3,13 @@
 import { fma } from './record';
 import { NR } from './tileSize';
 
-/** One row of a tile: c = init + sums, or the sums alone where there is no init. */
-@inline function storeRow(c: usize, init: usize, left: v128, right: v128): void {
-  if (init) {
-    left = f32x4.add(v128.load(init), left);
-    right = f32x4.add(v128.load(init, 16), right);
-  }
+@inline function putRow(c: usize, left: v128, right: v128): void {
   v128.store(c, left);
   v128.store(c, right, 16);
+}
+@inline function putSums(c: usize, init: usize, left: v128, right: v128): void {
+  v128.store(c, f32x4.add(v128.load(init), left));
+  v128.store(c, f32x4.add(v128.load(init, 16), right), 16);
 }
 
 /**
@@ -18,6 +17,7 @@ import { NR } from './tileSize';
  * init = 0: none; `ldi` = 0 repeats one row (a bias). ldc and ldi are in bytes.
  */
 export function tile(a: usize, b: usize, bStep: usize, c: usize, ldc: usize, k: i32, init: usize, ldi: usize): void {
+  // One branch on init, not one for each row: with six the sums no longer stay in registers (V8), at half the speed.
   // @ts-ignore: RELAXED is given by --use
   if (RELAXED) tile6(a, b, bStep, c, ldc, k, init, ldi);
   else tile4(a, b, bStep, c, ldc, k, init, ldi);
@@ -53,17 +53,31 @@ export function tile(a: usize, b: usize, bStep: usize, c: usize, ldc: usize, k: 
     a += 24;
     b += bStep;
   }
-  storeRow(c, init, c00, c01);
-  c += ldc; init += ldi;
-  storeRow(c, init, c10, c11);
-  c += ldc; init += ldi;
-  storeRow(c, init, c20, c21);
-  c += ldc; init += ldi;
-  storeRow(c, init, c30, c31);
-  c += ldc; init += ldi;
-  storeRow(c, init, c40, c41);
-  c += ldc; init += ldi;
-  storeRow(c, init, c50, c51);
+  if (init) {
+    putSums(c, init, c00, c01);
+    c += ldc; init += ldi;
+    putSums(c, init, c10, c11);
+    c += ldc; init += ldi;
+    putSums(c, init, c20, c21);
+    c += ldc; init += ldi;
+    putSums(c, init, c30, c31);
+    c += ldc; init += ldi;
+    putSums(c, init, c40, c41);
+    c += ldc; init += ldi;
+    putSums(c, init, c50, c51);
+  } else {
+    putRow(c, c00, c01);
+    c += ldc;
+    putRow(c, c10, c11);
+    c += ldc;
+    putRow(c, c20, c21);
+    c += ldc;
+    putRow(c, c30, c31);
+    c += ldc;
+    putRow(c, c40, c41);
+    c += ldc;
+    putRow(c, c50, c51);
+  }
 }
 
 @inline function tile4(a: usize, b: usize, bStep: usize, c: usize, ldc: usize, k: i32, init: usize, ldi: usize): void {
@@ -88,13 +102,23 @@ export function tile(a: usize, b: usize, bStep: usize, c: usize, ldc: usize, k: 
     a += 16;
     b += bStep;
   }
-  storeRow(c, init, c00, c01);
-  c += ldc; init += ldi;
-  storeRow(c, init, c10, c11);
-  c += ldc; init += ldi;
-  storeRow(c, init, c20, c21);
-  c += ldc; init += ldi;
-  storeRow(c, init, c30, c31);
+  if (init) {
+    putSums(c, init, c00, c01);
+    c += ldc; init += ldi;
+    putSums(c, init, c10, c11);
+    c += ldc; init += ldi;
+    putSums(c, init, c20, c21);
+    c += ldc; init += ldi;
+    putSums(c, init, c30, c31);
+  } else {
+    putRow(c, c00, c01);
+    c += ldc;
+    putRow(c, c10, c11);
+    c += ldc;
+    putRow(c, c20, c21);
+    c += ldc;
+    putRow(c, c30, c31);
+  }
 }
 
 /** The first m rows and n columns of a tile [MR, NR] of sums, to c = init + sums: the tiles at a matrix's edge. */

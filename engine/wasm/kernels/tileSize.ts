@@ -8,3 +8,10 @@
  *  takes 15 (12 sums, 2 of B, 1 of A); without it a product needs one more, so the tile is 4x8. */
 // @ts-ignore: RELAXED is given by --use
 @inline export const MR: i32 = RELAXED ? 6 : 4;
+
+/** Longest block of k: a panel of B (8 columns) then takes at most 10 KiB of the 32 KiB L1 cache. */
+// @ts-ignore: a compile-time constant
+@inline export const KC: i32 = 320;
+/** Rows of A that are packed at a time, a multiple of MR: with KC 120 KiB, which stay in L2. */
+// @ts-ignore: a compile-time constant
+@inline export const MC: i32 = 96;

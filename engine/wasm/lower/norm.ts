@@ -1,3 +1,53 @@
-import type { Lowering } from '../call.ts';
+import type { Attrs } from '../../op.ts';
+import type { TensorType } from '../../shape.ts';
+import type { Call, Lowering, Operand, Span } from '../call.ts';
+import { address, float, int, numberAttr, operand, rowsOf, widthOf } from '../call.ts';
 
-export const normLowerings: Record<string, Lowering> = {};
+// As in kernels/norm.ts: rows whose weight gradients are summed into one row of the workspace.
+const GRAD_ROWS = 32;
+
+/** A row of C floats for each gradient and each GRAD_ROWS rows. */
+const gradWorkspace =
+  (gradients: number) =>
+  ([x]: readonly TensorType[]): number =>
+    x ? 4 * gradients * Math.ceil((x.shape[0] ?? 0) / GRAD_ROWS) * widthOf(x) : 0;
+
+const eps = (attrs: Attrs) => float(numberAttr(attrs, 'eps'));
+
+/** Sums the workspace's rows, which hold `gradients` gradients side by side, to the one at `index`. */
+const weightGrad = (sums: Span, index: number, gradients: number, x: Operand, y: Operand): Call => {
+  const C = widthOf(x.type);
+  const fields = [address(sums, 4 * index * C), int(gradients * C), address(y), rowsOf(x.type), int(C)];
+  return { kernel: 'normWeightGrad', fields, reads: [sums], writes: [y] };
+};
+
+/** One call over rows: addresses of the inputs and outputs, then T, C and eps. */
+const forward = (kernel: string): Lowering => ({
+  lower({ inputs, outputs, attrs }) {
+    const { type } = operand(inputs, 0);
+    const tensors = [...inputs, ...outputs].map((t) => address(t));
+    const fields = [...tensors, rowsOf(type), int(widthOf(type)), eps(attrs)];
+    return [{ kernel, fields, reads: inputs, writes: outputs }];
+  },
+});
+
+/** dx from one call over chunks of rows, then each weight's gradient from the chunks' sums. */
+const backward = (kernel: string, gradients: number): Lowering => ({
+  workspace: gradWorkspace(gradients),
+  lower({ inputs, outputs, workspace }) {
+    const [x, dx] = [operand(inputs, 0), operand(outputs, 0)];
+    const tensors = [...inputs, dx, workspace].map((t) => address(t));
+    const fields = [...tensors, rowsOf(x.type), int(widthOf(x.type))];
+    return [
+      { kernel, fields, reads: inputs, writes: [dx, workspace] },
+      ...outputs.slice(1).map((y, i) => weightGrad(workspace, i, gradients, x, y)),
+    ];
+  },
+});
+
+export const normLowerings: Record<string, Lowering> = {
+  layerNorm: forward('layerNorm'),
+  layerNormGrad: backward('layerNormGrad', 2),
+  rmsNorm: forward('rmsNorm'),
+  rmsNormGrad: backward('rmsNormGrad', 1),
+};

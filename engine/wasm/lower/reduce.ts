@@ -19,11 +19,16 @@ const reduce: Lowering = {
     const inner = sizeOf(shape.slice(to));
     // [outer, R, inner]; the counted dimension is the first factor of outer or of R.
     const outer = from === 0 ? int(1) : rowsOf(x.type, sizeOf(shape.slice(1, from)));
-    const reduced = from === 0 ? rowsOf(x.type, sizeOf(shape.slice(1, to))) : int(sizeOf(shape.slice(from, to)));
+    const reduced =
+      from === 0 ? rowsOf(x.type, sizeOf(shape.slice(1, to))) : int(sizeOf(shape.slice(from, to)));
     const ends = { reads: [x], writes: [y] };
     if (inner > 1)
       return [
-        { kernel: 'reduceColumns', fields: [address(x), address(y), outer, reduced, int(inner), mean], ...ends },
+        {
+          kernel: 'reduceColumns',
+          fields: [address(x), address(y), outer, reduced, int(inner), mean],
+          ...ends,
+        },
       ];
     if (from > 0 || sizeOf(shape) <= CHUNK || workspace.bytes === 0)
       return [{ kernel: 'reduceRows', fields: [address(x), address(y), outer, reduced, mean], ...ends }];

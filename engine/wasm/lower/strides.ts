@@ -45,7 +45,9 @@ export function loopsOver(op: string, out: TensorType, steps: readonly (readonly
   return {
     dims: [
       ...new Array<Field>(padding).fill(int(1)),
-      ...levels.map(({ size, first }) => (first && out.rows !== undefined ? countedSize(out, size) : int(size))),
+      ...levels.map(({ size, first }) =>
+        first && out.rows !== undefined ? countedSize(out, size) : int(size),
+      ),
     ],
     steps: steps.map((_, k) => [
       ...new Array<number>(padding).fill(0),

@@ -1,3 +1,227 @@
-import type { Lowering } from '../call.ts';
+import type { TensorType } from '../../shape.ts';
+import type { Call, LowerArgs, Lowering, Operand, Span } from '../call.ts';
+import { address, flag, int, operand, rowsOf } from '../call.ts';
+import { gemmScratch } from './matmul.ts';
 
-export const tokenLogProbsLowerings: Record<string, Lowering> = {};
+/** Rows of weight whose logits one task computes at a time (MC of kernels/tileSize.ts). */
+const BLOCK = 96;
+/** The vocabulary is summed over in at most so many groups. */
+const MOST_GROUPS = 64;
+/** Blocks of a chunk of the gradient: at most so many, and a multiple of 8 where dLogits stay in DLOGITS_BYTES. */
+const MOST_BLOCKS = 24;
+const DLOGITS_BYTES = 8 << 20;
+
+const roundUp = (n: number, step: number): number => Math.ceil(n / step) * step;
+
+/** N tokens (a capacity), width C, vocabulary V; stride: bytes of a row of N, padded to whole cache lines. */
+function sizesOf([hidden, weight]: readonly TensorType[]) {
+  const [n = 0, c = 0] = hidden?.shape ?? [];
+  const v = weight?.shape[0] ?? 0;
+  return { n, c, v, stride: roundUp(4 * n, 64) };
+}
+
+/** Cuts a workspace into spans, 64-byte aligned, in the order of the sizes. */
+function cut(start: number, sizes: readonly number[]): Span[] {
+  let at = start;
+  return sizes.map((bytes) => {
+    const span = { address: at, bytes };
+    at += roundUp(bytes, 64);
+    return span;
+  });
+}
+
+const total = (sizes: readonly number[]): number => sizes.reduce((sum, bytes) => sum + roundUp(bytes, 64), 0);
+
+/** Packs hidden as B = [C, N] (transposed) or [N, C]. */
+function packHidden(hidden: Operand, packed: Span, c: number, transposed: boolean): Call {
+  const rows = rowsOf(hidden.type);
+  return {
+    kernel: 'packB',
+    fields: [
+      address(hidden),
+      address(packed),
+      transposed ? int(c) : rows,
+      transposed ? rows : int(c),
+      int(4 * c),
+      flag(transposed),
+      int(1),
+    ],
+    reads: [hidden],
+    writes: [packed],
+  };
+}
+
+function forwardSizes(inputs: readonly TensorType[], statistics: boolean, threads: number) {
+  const { c, v, stride } = sizesOf(inputs);
+  const groupRows = roundUp(Math.ceil(v / Math.min(MOST_GROUPS, Math.ceil(v / BLOCK))), BLOCK);
+  const groups = Math.ceil(v / groupRows);
+  const scratch = gemmScratch(c) + stride + BLOCK * stride;
+  return {
+    groupRows,
+    groups,
+    scratch,
+    // Packed hidden, states, label logits, scratch.
+    spans: [c * stride, groups * (statistics ? 5 : 2) * stride, stride, threads * scratch],
+  };
+}
+
+const tokenLogProbs: Lowering = {
+  workspace: (inputs, attrs, threads) => total(forwardSizes(inputs, attrs.statistics === true, threads).spans),
+  lower({ inputs, outputs, attrs, threads, workspace }) {
+    const types = inputs.map((i) => i.type);
+    const wanted = attrs.statistics === true;
+    const { n, c, v, stride } = sizesOf(types);
+    const { groupRows, groups, scratch: scratchBytes, spans } = forwardSizes(types, wanted, threads);
+    const [packed, states, labelLogits, scratch] = cut(workspace.address, spans);
+    const [hidden, weight, labels] = [operand(inputs, 0), operand(inputs, 1), operand(inputs, 2)];
+    const [logps, lses] = [operand(outputs, 0), operand(outputs, 1)];
+    const statistics = wanted ? operand(outputs, 2) : undefined;
+    if (!packed || !states || !labelLogits || !scratch || n === 0) return [];
+    const rows = rowsOf(hidden.type);
+    return [
+      packHidden(hidden, packed, c, true),
+      {
+        kernel: 'tokenLogProbsGroups',
+        fields: [
+          address(packed),
+          address(weight),
+          address(labels),
+          rows,
+          int(c),
+          int(v),
+          int(groupRows),
+          address(states),
+          int(stride),
+          flag(wanted),
+          address(labelLogits),
+          address(scratch),
+          int(scratchBytes),
+          int(gemmScratch(c)),
+        ],
+        reads: [packed, weight, labels],
+        writes: [states, labelLogits, scratch],
+      },
+      {
+        kernel: 'tokenLogProbsMerge',
+        fields: [
+          address(states),
+          int(stride),
+          int(groups),
+          address(labelLogits),
+          rows,
+          int(v),
+          address(logps),
+          address(lses),
+          address(statistics),
+          address(labels),
+        ],
+        reads: [states, labelLogits, labels],
+        writes: [states, logps, lses, ...(statistics ? [statistics] : [])],
+      },
+    ];
+  },
+};
+
+function gradientSizes(inputs: readonly TensorType[], threads: number) {
+  const { n, c, v, stride } = sizesOf(inputs);
+  const fitting = Math.floor(DLOGITS_BYTES / (BLOCK * Math.max(stride, 64)) / 8) * 8;
+  const chunk = Math.min(roundUp(v, BLOCK), BLOCK * Math.min(MOST_BLOCKS, Math.max(8, fitting)));
+  const gemmBytes = gemmScratch(Math.max(n, c, chunk));
+  const scratch = gemmBytes + 2 * stride;
+  const width = roundUp(c, 8);
+  return {
+    chunk,
+    gemmBytes,
+    scratch,
+    // Hidden packed as [C, N] and as [N, C], the chunk of weight, dLogits, scratch.
+    spans: [c * stride, 4 * n * width, 4 * chunk * width, chunk * stride, threads * scratch],
+  };
+}
+
+/** dWeight is added onto a sixth input where there is one (it may be dWeight itself). */
+function gradientCalls({ inputs, outputs, threads, workspace }: LowerArgs): Call[] {
+  const types = inputs.map((i) => i.type);
+  const { c, v, stride } = sizesOf(types);
+  const { chunk, gemmBytes, scratch: scratchBytes, spans } = gradientSizes(types, threads);
+  const [hiddenT, packed, packedWeight, dLogits, scratch] = cut(workspace.address, spans);
+  if (!hiddenT || !packed || !packedWeight || !dLogits || !scratch) return [];
+  const [hidden, weight, labels] = [operand(inputs, 0), operand(inputs, 1), operand(inputs, 2)];
+  const [lses, dLogps, base] = [operand(inputs, 3), operand(inputs, 4), inputs[5]];
+  const [dHidden, dWeight] = [operand(outputs, 0), operand(outputs, 1)];
+  const rows = rowsOf(hidden.type);
+  const calls = [packHidden(hidden, hiddenT, c, true), packHidden(hidden, packed, c, false)];
+  for (let first = 0; first < v; first += chunk) {
+    const count = Math.min(chunk, v - first);
+    const offset = 4 * first * c;
+    calls.push(
+      {
+        kernel: 'packB',
+        fields: [
+          address(weight, offset),
+          address(packedWeight),
+          int(count),
+          int(c),
+          int(4 * c),
+          flag(false),
+          rows,
+        ],
+        reads: [weight],
+        writes: [packedWeight],
+      },
+      {
+        kernel: 'tokenLogProbsGradChunk',
+        fields: [
+          address(hiddenT),
+          address(packed),
+          address(weight),
+          address(labels),
+          address(lses),
+          address(dLogps),
+          rows,
+          int(c),
+          int(first),
+          int(count),
+          address(dLogits),
+          int(stride),
+          address(dWeight),
+          address(base),
+          address(scratch),
+          int(scratchBytes),
+          int(gemmBytes),
+        ],
+        reads: [hiddenT, packed, weight, labels, lses, dLogps, ...(base ? [base] : [])],
+        writes: [dLogits, dWeight, scratch],
+      },
+      {
+        // dHidden [N, C] += dLogits [N, count] · weight [count, C]; dLogits lie transposed.
+        kernel: 'gemm',
+        fields: [
+          address(dLogits),
+          int(stride),
+          flag(true),
+          address(packedWeight),
+          int(0),
+          address(dHidden),
+          int(4 * c),
+          first === 0 ? int(0) : address(dHidden),
+          int(0),
+          rows,
+          int(c),
+          int(count),
+          address(scratch),
+          int(scratchBytes),
+        ],
+        reads: [dLogits, packedWeight, ...(first === 0 ? [] : [dHidden])],
+        writes: [dHidden, scratch],
+      },
+    );
+  }
+  return calls;
+}
+
+const tokenLogProbsGrad: Lowering = {
+  workspace: (inputs, _attrs, threads) => total(gradientSizes(inputs, threads).spans),
+  lower: gradientCalls,
+};
+
+export const tokenLogProbsLowerings: Record<string, Lowering> = { tokenLogProbs, tokenLogProbsGrad };

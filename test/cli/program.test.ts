@@ -1,0 +1,409 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import type { SignalSource } from '../../cli/interrupt.ts';
+import { runCli, type Work } from '../../cli/program.ts';
+import { PrefgradError } from '../../engine/errors.ts';
+import type { TrainEvent } from '../../trainer/events.ts';
+import { exampleEvaluation, exampleRun, exampleStart } from '../trainer/exampleRun.ts';
+import { Screen } from './screen.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'prefgrad-cli-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+function file(name: string, text: string): string {
+  writeFileSync(join(folder, name), text);
+  return join(folder, name);
+}
+const config = file(
+  'config.yaml',
+  'model: m\nmethod: hpo\nlearning_rate: 5e-5\nhpo: {gamma: 0.5}\nrewards: [{name: short}]\n',
+);
+
+class Signals implements SignalSource {
+  exits: number[] = [];
+  #listeners = new Set<{ signal: string; listener: () => void }>();
+  on(signal: string, listener: () => void): void {
+    this.#listeners.add({ signal, listener });
+  }
+  off(signal: string, listener: () => void): void {
+    for (const one of this.#listeners)
+      if (one.signal === signal && one.listener === listener) this.#listeners.delete(one);
+  }
+  exit(code: number): void {
+    this.exits.push(code);
+  }
+  send(signal: string): void {
+    for (const one of [...this.#listeners]) if (one.signal === signal) one.listener();
+  }
+  get count(): number {
+    return this.#listeners.size;
+  }
+}
+
+const absent = () => Promise.reject(new Error('this test does not expect that call'));
+const none: Work = { train: absent, generate: absent, score: absent, evaluate: absent, devices: absent };
+
+async function cli(argv: string[], work: Partial<Work> = {}, signals = new Signals()) {
+  const [stdout, stderr] = [new Screen(), new Screen()];
+  const context = { terminal: { stdout, stderr, live: false }, signals, now: () => 0 };
+  const code = await runCli(argv, context, { ...none, ...work });
+  expect(signals.count).toBe(0);
+  return { code, out: stdout.raw, err: stderr.raw.replaceAll(folder, 'FOLDER') };
+}
+
+describe('train', () => {
+  const whole: Work['train'] = async (_, { onEvent }) => {
+    for (const event of exampleRun()) onEvent(event);
+  };
+
+  it('gives the file’s configuration with the arguments put in', async () => {
+    let got: unknown;
+    const overrides = [
+      'learning_rate=1e-4',
+      'hpo.gamma=0.3',
+      'hpo.weight_clip=null',
+      'lora.r=8',
+      'rewards.0.weight=2',
+      'save_strategy=no',
+      'output_dir=runs/a=b',
+      'lora.target_modules=[q_proj, v_proj]',
+    ];
+    await cli(['train', config, ...overrides], {
+      train(raw, run) {
+        got = raw;
+        return whole(raw, run);
+      },
+    });
+    expect(got).toEqual({
+      model: 'm',
+      method: 'hpo',
+      learning_rate: 1e-4,
+      hpo: { gamma: 0.3, weight_clip: null },
+      rewards: [{ name: 'short', weight: 2 }],
+      lora: { r: 8, target_modules: ['q_proj', 'v_proj'] },
+      save_strategy: 'no',
+      output_dir: 'runs/a=b',
+    });
+  });
+
+  it('prints before and after on stdout, progress on stderr', async () => {
+    const { code, out, err } = await cli(['train', config], { train: whole });
+    expect(code).toBe(0);
+    expect(out).toMatchInlineSnapshot(`
+      "trained 120 of 120 steps in 1:01
+
+                                        before   after      change
+      Preference accuracy               59.4 %  84.4 %  +25 points  (64 held-out pairs)
+      Margin, chosen − rejected (nats)     9.1    34.3       +25.2  (64 held-out pairs)
+      Total reward                        0.41    0.80       +0.39  (12 sampled completions)
+      Reward “reading_level”              0.35    0.65        +0.3  (12 sampled completions)
+      Reward “short”                      0.24    0.49       +0.25  (12 sampled completions)
+
+      model    runs/x
+      report   runs/x/report.html
+      metrics  runs/x/metrics.jsonl
+      "
+    `);
+    expect(err).toContain('warning: 3 rows were left out');
+    expect(err).toContain('step 120/120');
+  });
+
+  it('prints one JSON object with --json', async () => {
+    const { code, out } = await cli(['train', '--json', config], { train: whole });
+    expect(code).toBe(0);
+    expect(out.split('\n')).toHaveLength(2);
+    expect(JSON.parse(out)).toMatchObject({
+      status: 'done',
+      step: 120,
+      total_steps: 120,
+      before: { pairs: 64, accuracy: 0.594, margin: 9.1, 'auxiliary/short/sampled': 0.24 },
+      after: { 'rewards/accuracies': 0.85, 'auxiliary/total/chosen': 0.63 },
+      outputs: { model: 'runs/x', report: 'runs/x/report.html' },
+    });
+  });
+
+  it('stops at the first Ctrl-C and exits 130 when the checkpoint is written', async () => {
+    const signals = new Signals();
+    const train: Work['train'] = async (_, { signal, onEvent }) => {
+      onEvent({ type: 'start', ...exampleStart });
+      signals.send('SIGINT');
+      expect(signal.aborted).toBe(true);
+      await Promise.resolve();
+      onEvent({
+        type: 'end',
+        status: 'stopped',
+        step: 1,
+        seconds: 2,
+        outputs: [{ label: 'checkpoint', path: 'runs/x/checkpoint-1' }],
+      });
+    };
+    const { code, out, err } = await cli(['train', config], { train }, signals);
+    expect([code, signals.exits]).toEqual([130, []]);
+    expect(err).toContain('stopping after this step, to save a checkpoint; Ctrl-C again to leave at once\n');
+    expect(out).toBe('stopped after 1 of 120 steps in 0:02\n\ncheckpoint  runs/x/checkpoint-1\n');
+  });
+
+  it('leaves at once at the second, with the signal’s code', async () => {
+    const signals = new Signals();
+    const train: Work['train'] = async (_, { signal }) => {
+      signals.send('SIGTERM');
+      signals.send('SIGINT');
+      throw signal.reason;
+    };
+    const { code, err } = await cli(['train', config], { train }, signals);
+    expect([code, signals.exits]).toEqual([143, [130]]);
+    expect(err).not.toContain('prefgrad:');
+  });
+
+  it('reports an error after Ctrl-C that is not the stop itself', async () => {
+    const signals = new Signals();
+    const train: Work['train'] = async () => {
+      signals.send('SIGINT');
+      throw new PrefgradError('runs/x/checkpoint-1 could not be written (the disk is full)');
+    };
+    const { code, err } = await cli(['train', config], { train }, signals);
+    expect(code).toBe(1);
+    expect(err).toContain('prefgrad: runs/x/checkpoint-1 could not be written');
+  });
+
+  it('takes a trainer without an end event for a defect', async () => {
+    const { code, err } = await cli(['train', config], { train: async () => {} });
+    expect(code).toBe(1);
+    expect(err).toContain('this is a defect of prefgrad');
+  });
+});
+
+describe('generate', () => {
+  const generate: Work['generate'] = async (options, { onText, onEvent }) => {
+    onEvent({ type: 'progress', phase: 'load', done: 0, total: 1 });
+    for (const piece of ['Once', ' upon', ' a time']) onText(piece);
+    return { completion: 'Once upon a time', tokens: options.maxNewTokens, finishReason: 'length' };
+  };
+  it('prints the completion alone', async () => {
+    const { code, out } = await cli(['generate', '--model', 'm', '--prompt', 'p', '--max-new-tokens', '3'], {
+      generate,
+    });
+    expect([code, out]).toEqual([0, 'Once upon a time\n']);
+  });
+  it('prints JSON with --json', async () => {
+    const { out } = await cli(['generate', '--model', 'm', '--prompt', 'p', '--json'], { generate });
+    expect(JSON.parse(out)).toEqual({ completion: 'Once upon a time', tokens: 128, finish_reason: 'length' });
+  });
+  it('passes every option on', async () => {
+    const seen: unknown[] = [];
+    const record: Work['generate'] = async (options) => {
+      seen.push(options);
+      return { completion: '', tokens: 0, finishReason: 'eos' };
+    };
+    await cli(['generate', '--model', 'm', '--prompt', ''], { generate: record });
+    const all =
+      '--chat --max-new-tokens 5 --temperature 0.7 --top-k 40 --top-p 0.9 --seed 3 --device wasm --threads 2';
+    await cli(['generate', '--model', 'm', '--prompt', '-x', ...all.split(' ')], { generate: record });
+    expect(seen).toEqual([
+      {
+        model: 'm',
+        prompt: '',
+        chat: false,
+        maxNewTokens: 128,
+        temperature: 0,
+        seed: 0,
+        device: 'auto',
+        json: false,
+      },
+      {
+        model: 'm',
+        prompt: '-x',
+        chat: true,
+        maxNewTokens: 5,
+        temperature: 0.7,
+        topK: 40,
+        topP: 0.9,
+        seed: 3,
+        device: 'wasm',
+        threads: 2,
+        json: false,
+      },
+    ]);
+  });
+  it('ends at Ctrl-C', async () => {
+    const signals = new Signals();
+    const interrupted: Work['generate'] = async () => {
+      signals.send('SIGINT');
+      return { completion: '', tokens: 0, finishReason: 'eos' };
+    };
+    await cli(['generate', '--model', 'm', '--prompt', 'p'], { generate: interrupted }, signals);
+    expect(signals.exits).toEqual([130]);
+  });
+});
+
+describe('score, evaluate and devices', () => {
+  it('score says what it wrote', async () => {
+    let got: unknown;
+    const score: Work['score'] = async (options) => {
+      got = options;
+      return { rows: 12, leftOut: 1 };
+    };
+    const argv = [
+      'score',
+      '--model',
+      'm',
+      '--data',
+      'rows.jsonl',
+      '--out',
+      'scores.jsonl',
+      '--max-length',
+      '96',
+      '--device',
+      'reference',
+    ];
+    const plain = await cli(argv, { score });
+    expect([plain.code, plain.out]).toEqual([0, '']);
+    expect(plain.err).toBe(
+      '12 rows scored to scores.jsonl; 1 left out, their prompts alone fill max_length\n',
+    );
+    expect(got).toEqual({
+      model: 'm',
+      data: 'rows.jsonl',
+      out: 'scores.jsonl',
+      maxLength: 96,
+      device: 'reference',
+      addBos: false,
+      json: false,
+    });
+    const { out } = await cli([...argv, '--json'], { score });
+    expect(JSON.parse(out)).toEqual({ rows: 12, left_out: 1, out: 'scores.jsonl' });
+  });
+
+  it('evaluate prints one flat object, or a table', async () => {
+    let got: unknown;
+    const evaluate: Work['evaluate'] = async (_, run) => {
+      got = run.config;
+      run.onEvent({ type: 'warning', message: 'one row was left out' });
+      return { ...exampleEvaluation(120), margin: null };
+    };
+    const argv = ['evaluate', '--model', 'm', '--data', 'rows.jsonl', '--config', config];
+    const json = await cli([...argv, '--json'], { evaluate });
+    expect(JSON.parse(json.out)).toMatchObject({
+      pairs: 64,
+      margin: null,
+      'rewards/margins': 2.2,
+      'auxiliary/short/rejected': 0.5,
+    });
+    expect(json.err).toBe('warning: one row was left out\n');
+    expect(got).toMatchObject({ method: 'hpo' });
+    expect((await cli(argv, { evaluate })).out).toMatchInlineSnapshot(`
+      "pairs                                 64
+      accuracy                          84.4 %
+      margin                                 –
+      loss                               4.393
+      rewards/accuracies                85.0 %
+      rewards/margins                      2.2
+      auxiliary/total/chosen              0.63
+      auxiliary/total/rejected            0.72
+      auxiliary/total/sampled              0.8
+      auxiliary/reading_level/chosen      0.55
+      auxiliary/reading_level/rejected    0.45
+      auxiliary/reading_level/sampled     0.65
+      auxiliary/short/chosen              0.35
+      auxiliary/short/rejected             0.5
+      auxiliary/short/sampled             0.49
+      "
+    `);
+  });
+
+  it('devices lists them', async () => {
+    const devices: Work['devices'] = async () => [
+      { name: 'webgpu', available: false, detail: 'this runtime has no navigator.gpu', auto: false },
+      { name: 'wasm', available: true, detail: '2 threads, relaxed SIMD', auto: true },
+    ];
+    expect((await cli(['devices'], { devices })).out).toMatchInlineSnapshot(`
+      "webgpu  not available  this runtime has no navigator.gpu
+      wasm    available      2 threads, relaxed SIMD (auto)
+      "
+    `);
+    expect(JSON.parse((await cli(['devices', '--json'], { devices })).out)).toHaveLength(2);
+  });
+});
+
+describe('errors', () => {
+  const bad = (text: string) => file('bad.yaml', text);
+  it.each([
+    ['no command', []],
+    ['an unknown command', ['trian', 'x.yaml']],
+    ['an unknown option', ['score', '--modle', 'm', '--data', 'd']],
+    ['a missing option', ['score', '--model', 'm', '--data', 'd']],
+    ['an option without its value', ['generate', '--model']],
+    ['no configuration', ['train']],
+    ['a device that is none', ['score', '--model', 'm', '--data', 'd', '--out', 'o', '--device', 'cuda']],
+    ['a number that is none', ['generate', '--model', 'm', '--prompt', 'p', '--max-new-tokens', '1.5']],
+    ['a number out of range', ['generate', '--model', 'm', '--prompt', 'p', '--top-p', '1.5']],
+    ['one argument too many', ['devices', 'all']],
+    ['an override that is none', ['train', config, 'beta']],
+    ['an override into a value', ['train', config, 'method.base=dpo']],
+    ['an override beyond a list', ['train', config, 'rewards.1.weight=2']],
+    ['an override of a prototype', ['train', config, '__proto__.polluted=1']],
+    ['an override that is no YAML', ['train', config, 'model=[a']],
+  ])('%s: exit code 2', async (_, argv) => {
+    const { code, out, err } = await cli(argv);
+    expect([code, out]).toEqual([2, '']);
+    expect(err.trimEnd().split('\n').at(-1)).toMatchSnapshot();
+    expect(Object.hasOwn(Object.prototype, 'polluted')).toBe(false);
+  });
+
+  it.each([
+    ['a configuration that is not there', () => join(folder, 'none.yaml')],
+    ['broken YAML', () => bad('model: m\nhpo: {gamma: 0.5\nbeta: 0.1\n')],
+    ['a key given twice', () => bad('model: m\nbeta: 0.1\nbeta: 0.2\n')],
+    ['a list', () => bad('- model\n')],
+    ['an empty file', () => bad('')],
+  ])('%s: exit code 1', async (_, path) => {
+    const { code, out, err } = await cli(['train', path()]);
+    expect([code, out]).toEqual([1, '']);
+    expect(err).toMatchSnapshot();
+  });
+
+  it('a PrefgradError is one line', async () => {
+    const devices = () => Promise.reject(new PrefgradError('webgpu: no adapter; use --device wasm'));
+    expect(await cli(['devices'], { devices })).toEqual({
+      code: 1,
+      out: '',
+      err: 'prefgrad: webgpu: no adapter; use --device wasm\n',
+    });
+  });
+
+  it('any other error has its stack and asks for a report', async () => {
+    const devices = () => Promise.reject(new TypeError('x is not a function'));
+    const { code, err } = await cli(['devices'], { devices });
+    expect(code).toBe(1);
+    expect(err).toMatch(/^prefgrad: unexpected error; this is a defect of prefgrad\. Please report it/);
+    expect(err).toMatch(/TypeError: x is not a function\n {4}at .*program\.test\.ts/);
+    expect(err).toMatch(/\(prefgrad \d+\.\d+\.\d+, Node \d+/);
+  });
+
+  it('help and version are no errors', async () => {
+    const help = await cli(['--help']);
+    expect([help.code, help.err]).toEqual([0, '']);
+    for (const command of ['train', 'generate', 'score', 'evaluate', 'devices'])
+      expect(help.out).toContain(`  ${command} `);
+    const score = await cli(['score', '--help']);
+    expect(score.code).toBe(0);
+    expect(score.out).toContain('--max-length <n>');
+    expect((await cli(['--version'])).out).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+});
+
+it('an event of every kind is shown or kept', () => {
+  const kinds = new Set<TrainEvent['type']>([...exampleRun()].map(({ type }) => type));
+  expect([...kinds].sort()).toEqual([
+    'checkpoint',
+    'end',
+    'evaluation',
+    'log',
+    'memory',
+    'progress',
+    'start',
+    'step',
+    'warning',
+  ]);
+});

@@ -1,0 +1,29 @@
+/** Data: files to rows, rows to token ids, token ids to batches. */
+export { batches, type Batch, type BatchOptions, type BatchPosition } from './batches.ts';
+export { asCompletions, asPairs, asUnpaired } from './convert.ts';
+export { encodeRow, type TextTokenizer } from './encode.ts';
+export { contentHash, sha256 } from './hash.ts';
+export { requireKl } from './kl.ts';
+export { parseRows, rowsFromObjects } from './parse.ts';
+export { Random } from './random.ts';
+export { describeNotes, place } from './rows.ts';
+export type {
+  CompletionRow,
+  Content,
+  Message,
+  Origin,
+  PairRow,
+  Row,
+  RowNote,
+  Rows,
+  UnpairedRow,
+} from './rows.ts';
+export { tokenizeRows, type TokenizeOptions } from './tokenize.ts';
+export { completionsOf } from './tokenized.ts';
+export type {
+  TokenizedCompletion,
+  TokenizedPair,
+  TokenizedRow,
+  TokenizedSingle,
+  TokenizedUnpaired,
+} from './tokenized.ts';
