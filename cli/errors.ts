@@ -7,13 +7,14 @@ export class UsageError extends PrefgradError {
 }
 
 /**
- * Says what went wrong on stderr and returns the exit code: one line for what a user can cure (2 where it is the
+ * Says what went wrong on stderr and returns the exit code: a line for what a user can cure (2 where it is the
  * command line itself, 1 else), the stack and a request for anything else, which is a defect of ours.
  */
 export function reportError(error: unknown, stderr: Output, version: string): number {
   const paint = paintFor(stderr);
   if (error instanceof PrefgradError) {
-    stderr.write(`${paint.error('prefgrad:')} ${error.message}\n`);
+    // a configuration with several mistakes has a line for each
+    for (const line of error.message.split('\n')) stderr.write(`${paint.error('prefgrad:')} ${line}\n`);
     return error instanceof UsageError ? 2 : 1;
   }
   const stack = error instanceof Error ? (error.stack ?? error.message) : `thrown: ${String(error)}`;

@@ -57,7 +57,9 @@ export function countsOf(
     const row = sizeOf(type.shape.slice(1));
     const count = length / row;
     if (type.rows === undefined ? length !== sizeOf(type.shape) : !fits(count, type))
-      throw new PrefgradError(`${program.name}: input ${name} has ${length} numbers, expected ${format(type)}`);
+      throw new PrefgradError(
+        `${program.name}: input ${name} has ${length} numbers, expected ${format(type)}`,
+      );
     if (type.rows === undefined) continue;
     const known = counts.get(type.rows) ?? count;
     if (known !== count)
@@ -69,4 +71,5 @@ export function countsOf(
   return counts;
 }
 
-const fits = (count: number, type: TensorType): boolean => Number.isInteger(count) && count <= (type.shape[0] ?? 0);
+const fits = (count: number, type: TensorType): boolean =>
+  Number.isInteger(count) && count <= (type.shape[0] ?? 0);

@@ -33,7 +33,7 @@ export async function findCheckpoints(outputDir: string): Promise<Checkpoint[]> 
     if (manifest !== undefined)
       found.push({ path, step: manifest.step, sequence: manifest.sequence, manifest });
   }
-  return found.sort((a, b) => a.sequence - b.sequence);
+  return found.toSorted((a, b) => a.sequence - b.sequence);
 }
 
 /** The checkpoint written last, or undefined where there is none. */
@@ -122,7 +122,7 @@ async function checkpointAt(path: string): Promise<Checkpoint> {
 
 async function wholeBefore(checkpoint: Checkpoint): Promise<Checkpoint | undefined> {
   const beside = await findCheckpoints(dirname(checkpoint.path));
-  for (const older of beside.reverse()) {
+  for (const older of beside.toReversed()) {
     if (older.sequence < checkpoint.sequence && (await findDamage(older)) === undefined) return older;
   }
   return undefined;

@@ -27,9 +27,9 @@ export async function openMetrics(
   const handle = await attempt(async () => {
     await mkdir(dirname(path), { recursive: true });
     if (options.resumeAfter === undefined) return open(path, 'w');
-    const handle = await open(path, 'a+');
-    await handle.truncate(await keptLength(handle, options.resumeAfter));
-    return handle;
+    const kept = await open(path, 'a+');
+    await kept.truncate(await keptLength(kept, options.resumeAfter));
+    return kept;
   });
   return {
     path,

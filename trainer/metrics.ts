@@ -23,6 +23,14 @@ const lastValue = new Set([
   'memory/bytes',
 ]);
 
+export interface MetricsWindowState {
+  readonly sums: Readonly<Record<string, { readonly sum: number; readonly count: number }>>;
+  readonly last: Readonly<Record<string, number>>;
+  readonly seconds: number;
+  readonly tokens: number;
+  readonly steps: number;
+}
+
 /**
  * Gathers the metrics of the steps since the last logged line.
  *
@@ -57,6 +65,25 @@ export class MetricsWindow {
     this.#seconds += cost.seconds;
     this.#tokens += cost.tokens;
     this.#steps += 1;
+  }
+
+  /** The window as plain JSON, for a checkpoint that falls between two logged lines. */
+  get state(): MetricsWindowState {
+    return {
+      sums: Object.fromEntries(this.#sums),
+      last: Object.fromEntries(this.#last),
+      seconds: this.#seconds,
+      tokens: this.#tokens,
+      steps: this.#steps,
+    };
+  }
+
+  static from({ sums, last, seconds, tokens, steps }: MetricsWindowState): MetricsWindow {
+    const window = new MetricsWindow();
+    window.#sums = new Map(Object.entries(sums).map(([name, entry]) => [name, { ...entry }]));
+    window.#last = new Map(Object.entries(last));
+    [window.#seconds, window.#tokens, window.#steps] = [seconds, tokens, steps];
+    return window;
   }
 
   /** Optimizer steps since the last `take`. */

@@ -1,6 +1,6 @@
+import type { TrainConfig } from '../../trainer/config.ts';
 import type { Evaluation, TrainEvent } from '../../trainer/events.ts';
 import { formatNumber, formatPercent } from '../../trainer/report/numbers.ts';
-import { readConfigFile, type RawConfig } from '../configFile.ts';
 import { breakable } from '../interrupt.ts';
 import { Progress } from '../progress.ts';
 import { evaluationJson } from '../summary.ts';
@@ -19,10 +19,10 @@ export interface EvaluateOptions extends DeviceOptions {
 }
 
 export interface EvaluateWork {
-  /** `config` is the file's content; options given on the command line win over it. */
+  /** Options given on the command line win over the configuration's. */
   evaluate(
     options: EvaluateOptions,
-    run: { config: RawConfig | undefined; onEvent(event: TrainEvent): void },
+    run: { config: TrainConfig | undefined; onEvent(event: TrainEvent): void },
   ): Promise<Evaluation>;
 }
 
@@ -31,7 +31,8 @@ export async function runEvaluate(
   context: Context,
   work: EvaluateWork,
 ): Promise<number> {
-  const config = options.config === undefined ? undefined : await readConfigFile(options.config);
+  const { loadConfig } = await import('../../trainer/config.node.ts');
+  const config = options.config === undefined ? undefined : loadConfig(options.config);
   const progress = new Progress(context.terminal, context.now);
   return breakable(
     context.signals,

@@ -1,6 +1,7 @@
+import type { TrainConfig } from '../../trainer/config.ts';
 import type { TrainEvent } from '../../trainer/events.ts';
 import { emptyRecord, recordEvent } from '../../trainer/report/record.ts';
-import { applyOverrides, readConfigFile, type RawConfig } from '../configFile.ts';
+import { UsageError } from '../errors.ts';
 import { interruptible } from '../interrupt.ts';
 import { Progress } from '../progress.ts';
 import { summaryJson, summaryText } from '../summary.ts';
@@ -16,16 +17,20 @@ export interface TrainOptions {
 /** The work itself, in the trainer's layer. */
 export interface TrainWork {
   /**
-   * Checks the configuration, trains, and writes all outputs; resolves after the `end` event. When `signal` is aborted
-   * it ends the step, saves a checkpoint and ends with status `stopped`; before the first step it throws the signal's reason.
+   * Trains and writes all outputs; resolves after the `end` event. When `signal` is aborted it ends the step, saves a checkpoint and ends with status `stopped`; before the first step it throws the signal's reason.
    */
-  train(config: RawConfig, run: { signal: AbortSignal; onEvent(event: TrainEvent): void }): Promise<void>;
+  train(config: TrainConfig, run: { signal: AbortSignal; onEvent(event: TrainEvent): void }): Promise<void>;
 }
 
 /** Returns the exit code. */
 export async function runTrain(options: TrainOptions, context: Context, work: TrainWork): Promise<number> {
   const { terminal } = context;
-  const config = applyOverrides(await readConfigFile(options.config), options.overrides);
+  const odd = options.overrides.find((override) => !/^[^=]+=/.test(override));
+  if (odd !== undefined) {
+    throw new UsageError(`${JSON.stringify(odd)} is not of the form key=value, such as learning_rate=1e-5`);
+  }
+  const { loadConfig } = await import('../../trainer/config.node.ts');
+  const config = loadConfig(options.config, options.overrides);
   const progress = new Progress(terminal, context.now);
   const record = emptyRecord();
   const signals = {

@@ -57,7 +57,6 @@ async function llamaConfig(file: GgufFile, architecture: 'llama' | 'qwen2'): Pro
   const heads = metadata.count(key('attention.head_count'));
   const headDim = metadata.optionalCount(key('attention.key_length')) ?? hidden / heads;
   const theta = shortest(metadata.optionalNumber(key('rope.freq_base')) ?? 10_000);
-  const contextLength = metadata.count(key('context_length'));
   const refuse = (problem: string) =>
     new PrefgradError(`${file.name}: ${problem}, which is not supported here`);
 
@@ -78,10 +77,10 @@ async function llamaConfig(file: GgufFile, architecture: 'llama' | 'qwen2'): Pro
     num_attention_heads: heads,
     num_key_value_heads: metadata.optionalCount(key('attention.head_count_kv')) ?? heads,
     head_dim: headDim,
-    max_position_embeddings: contextLength,
+    max_position_embeddings: metadata.count(key('context_length')),
     rms_norm_eps: shortest(metadata.number(key('attention.layer_norm_rms_epsilon'))),
     rope_theta: theta,
-    rope_scaling: await ropeScaling(file, architecture, { theta, headDim, contextLength }),
+    rope_scaling: await ropeScaling(file, architecture, { theta, headDim }),
     ...(architecture === 'llama' && {
       attention_bias: file.tensors.has('blk.0.attn_q.bias'),
       mlp_bias: file.tensors.has('blk.0.ffn_up.bias'),
@@ -92,7 +91,7 @@ async function llamaConfig(file: GgufFile, architecture: 'llama' | 'qwen2'): Pro
 async function ropeScaling(
   file: GgufFile,
   architecture: string,
-  rope: { theta: number; headDim: number; contextLength: number },
+  rope: { theta: number; headDim: number },
 ): Promise<JsonObject | undefined> {
   if (file.tensors.has('rope_freqs.weight')) {
     return fitLlama3Scaling(file.name, await file.read('rope_freqs.weight'), rope);

@@ -4,7 +4,7 @@ import { PrefgradError } from '../../engine/errors.ts';
 import type { DownloadProgress } from './download.node.ts';
 import { openModelFolder } from './folder.ts';
 import { openGgufModel } from './ggufModel.ts';
-import { hubFolder, parseHubReference } from './hub.node.ts';
+import { hubFolder, parseHubReference, type HubReference } from './hub.node.ts';
 import type { ModelFiles } from './modelFiles.ts';
 import { openFileSource } from './source.node.ts';
 
@@ -24,10 +24,21 @@ export async function openReference(reference: string, options: OpenOptions = {}
     );
   }
   const hub = parseHubReference(reference);
-  if (hub !== undefined) return openModelFolder(hubFolder(hub, options.onProgress));
+  if (hub !== undefined) return openHubModel(reference, hub, options);
   throw new PrefgradError(
     `${reference}: there is no such folder or file, and it is no hub id (owner/name or owner/name@revision); check the path`,
   );
+}
+
+async function openHubModel(reference: string, hub: HubReference, options: OpenOptions): Promise<ModelFiles> {
+  try {
+    return await openModelFolder(hubFolder(hub, options.onProgress));
+  } catch (error) {
+    if (!(error instanceof PrefgradError)) throw error;
+    throw new PrefgradError(
+      `${error.message} (there is no folder ${reference} here, so it was taken for a hub id)`,
+    );
+  }
 }
 
 async function openFolderPath(path: string): Promise<ModelFiles> {

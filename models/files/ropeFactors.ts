@@ -4,7 +4,6 @@ import type { JsonObject } from './json.ts';
 interface Rope {
   readonly theta: number;
   readonly headDim: number;
-  readonly contextLength: number;
 }
 
 interface Llama3Scaling {

@@ -1,8 +1,9 @@
-import { mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Tokenizer } from '../tokenizer.ts';
 import type { JsonObject } from './json.ts';
 import { writeSafetensors, type SafetensorsEntry, type WrittenDtype } from './safetensorsWriter.ts';
+import type { FileSink } from './source.ts';
 import { openFileSink } from './source.node.ts';
 
 export interface SavedModel {
@@ -41,7 +42,10 @@ export async function saveModelFiles(
   const beside = join(dirname(target), `.${basename(target)}.saving-${process.pid}-${Date.now()}`);
   await mkdir(beside, { recursive: true });
   try {
-    await writeModel(beside, model, dtype);
+    for (const { name, write } of savedFiles(model, dtype)) {
+      const sink = await openFileSink(join(beside, name));
+      await write(sink).finally(() => sink.close());
+    }
     await syncFolder(beside);
     if (await isFolder(target)) {
       const files = (await readdir(beside)).sort(
@@ -58,31 +62,37 @@ export async function saveModelFiles(
   }
 }
 
-async function writeModel(folder: string, model: SavedModel, dtype: WrittenDtype): Promise<void> {
-  const { config, generationConfig = {}, tokenizer, tensors } = model;
+/** A file of a saved model: its name, and what writes its bytes front to back. */
+export interface SavedFile {
+  readonly name: string;
+  write(sink: FileSink): Promise<void>;
+}
+
+/** The files of a model's folder; a checkpoint has them among its own. */
+export function savedFiles(
+  { config, generationConfig = {}, tokenizer, tensors }: SavedModel,
+  dtype: WrittenDtype = 'F32',
+): SavedFile[] {
   const tied = config.tie_word_embeddings ?? config.model_type === 'gpt2';
   const kept = tensors.filter(({ name }) => !(tied === true && name === 'lm_head.weight'));
-  const sink = await openFileSink(join(folder, 'model.safetensors'));
-  try {
-    await writeSafetensors(
-      sink,
-      kept.map((tensor) => ({ ...tensor, dtype })),
-    );
-  } finally {
-    await sink.close();
-  }
-  await writeJson(join(folder, 'config.json'), savedConfig(config, dtype));
-  if (Object.keys(generationConfig).length > 0) {
-    await writeJson(join(folder, 'generation_config.json'), generationConfig);
-  }
-  if (tokenizer === undefined) return;
-  await writeJson(join(folder, 'tokenizer.json'), tokenizer.json);
-  if (Object.keys(tokenizer.config).length > 0) {
-    await writeJson(join(folder, 'tokenizer_config.json'), tokenizer.config);
-  }
-  if (tokenizer.chatTemplateFile !== undefined) {
-    await writeText(join(folder, 'chat_template.jinja'), tokenizer.chatTemplateFile);
-  }
+  const entries = kept.map((tensor) => ({ ...tensor, dtype }));
+  const text = (name: string, content: string): SavedFile => ({
+    name,
+    write: (sink) => sink.write(new TextEncoder().encode(content)),
+  });
+  const json = (name: string, value: JsonObject | undefined): SavedFile[] =>
+    value === undefined || Object.keys(value).length === 0
+      ? []
+      : [text(name, `${JSON.stringify(value, undefined, 2)}\n`)];
+  const template = tokenizer?.chatTemplateFile;
+  return [
+    { name: 'model.safetensors', write: (sink) => writeSafetensors(sink, entries) },
+    ...json('config.json', savedConfig(config, dtype)),
+    ...json('generation_config.json', generationConfig),
+    ...json('tokenizer.json', tokenizer?.json),
+    ...json('tokenizer_config.json', tokenizer?.config),
+    ...(template === undefined ? [] : [text('chat_template.jinja', template)]),
+  ];
 }
 
 /** `torch_dtype` is what every version of Transformers reads; newer ones write `dtype`. */
@@ -95,13 +105,6 @@ function savedConfig(config: JsonObject, dtype: WrittenDtype): JsonObject {
     ...rest,
     torch_dtype: torchNames[dtype],
   };
-}
-
-const writeJson = (path: string, value: JsonObject): Promise<void> =>
-  writeText(path, `${JSON.stringify(value, undefined, 2)}\n`);
-
-async function writeText(path: string, text: string): Promise<void> {
-  await writeFile(path, text, { flush: true });
 }
 
 /** Makes renames in a folder survive a power cut, where the system lets one open a folder. */

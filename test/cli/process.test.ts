@@ -9,7 +9,7 @@ const folder = mkdtempSync(join(tmpdir(), 'prefgrad-process-'));
 const program = join(folder, 'program.mjs');
 const config = join(folder, 'config.yaml');
 beforeAll(async () => {
-  writeFileSync(config, 'max_steps: 10\n');
+  writeFileSync(config, 'model: m\ndata: pairs.jsonl\nmethod: dpo\nmax_steps: 10\n');
   await build({
     entryPoints: [join(import.meta.dirname, 'fakeProgram.ts')],
     outfile: program,
@@ -67,7 +67,7 @@ describe.skipIf(process.platform === 'win32')('the process', () => {
 
   it('leaves at once at the second Ctrl-C', async () => {
     const began = performance.now();
-    const { code } = await run(['train', config, 'max_steps=100000', 'slow_save=true'], (child) => {
+    const { code } = await run(['train', config, 'max_steps=100000', 'output_dir=slow'], (child) => {
       child.kill('SIGINT');
       setTimeout(() => child.kill('SIGINT'), 100);
     });

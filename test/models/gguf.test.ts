@@ -187,7 +187,6 @@ describe('llama 3 rotary scaling', () => {
     const scaling = fitLlama3Scaling('m.gguf', factors(theta, headDim, factor, low, high, original), {
       theta,
       headDim,
-      contextLength: 4096,
     });
     expect(scaling).toEqual({
       rope_type: 'llama3',
@@ -199,7 +198,7 @@ describe('llama 3 rotary scaling', () => {
   });
 
   it('refuses factors of another kind', () => {
-    const rope = { theta: 10000, headDim: 8, contextLength: 4096 };
+    const rope = { theta: 10000, headDim: 8 };
     expect(() => fitLlama3Scaling('m.gguf', Float32Array.of(1, 3, 2, 5), rope)).toThrow(/not Llama 3's/);
     expect(() => fitLlama3Scaling('m.gguf', Float32Array.of(1, 3, 2), rope)).toThrow(
       /has 3 values, expected half/,

@@ -34,7 +34,7 @@ const files = (tag: string) => [
   file('model.safetensors', `model ${tag}`),
   file('state.json', `{"tag": "${tag}"}`),
 ];
-const names = async () => (await readdir(folder)).sort();
+const names = async () => (await readdir(folder)).toSorted();
 const systemError = (code: string) =>
   Object.assign(new Error(`${code}: no space left on device, write`), { code });
 

@@ -7,8 +7,15 @@ import type { TrainSettings } from './types.ts';
 
 /** Keys of the contract that this version cannot honour: only their default is let through. */
 const notYet = [
-  ...['labelSmoothing', 'fDivergenceType', 'fAlphaDivergenceCoef', 'useWeighting', 'ldAlpha', 'discopopTau'],
-  ...['simpoGamma', 'cpoAlpha', 'lora'],
+  'labelSmoothing',
+  'fDivergenceType',
+  'fAlphaDivergenceCoef',
+  'useWeighting',
+  'ldAlpha',
+  'discopopTau',
+  'simpoGamma',
+  'cpoAlpha',
+  'lora',
 ] as const;
 
 /** Options that exist but not in this version: nothing is accepted and then ignored. */

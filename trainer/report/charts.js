@@ -65,7 +65,11 @@
     return {
       width,
       height: 220,
-      cursor: { sync: { key: 'step' }, drag: { x: true, y: false }, points: { size: 7 } },
+      cursor: {
+        sync: { key: 'step', scales: ['x', null] },
+        drag: { x: true, y: false },
+        points: { size: 7 },
+      },
       legend: {
         markers: {
           width: 0,
@@ -88,7 +92,7 @@
           space: 56,
           incrs: [1, 2, 5]
             .flatMap((n) => [0, 1, 2, 3, 4, 5, 6].map((p) => n * 10 ** p))
-            .sort((a, b) => a - b),
+            .toSorted((a, b) => a - b),
         },
         {
           ...axis,
@@ -155,14 +159,17 @@
   const redraw = (/** @type {Element} */ place) =>
     draw(place, charts[Number(place.getAttribute('data-chart'))]);
 
-  const widths = new Map();
+  const widths = new Map(places.map((place) => [place, place.clientWidth]));
   const resized = new ResizeObserver((entries) => {
     for (const { target } of entries) {
       if (widths.get(target) === target.clientWidth) continue;
       widths.set(target, target.clientWidth);
-      requestAnimationFrame(() => redraw(target)); // drawing changes heights, which must not happen in here
+      setTimeout(() => redraw(target)); // drawing changes heights, which must not happen in here
     }
   });
-  for (const place of places) resized.observe(place);
+  for (const place of places) {
+    redraw(place);
+    resized.observe(place);
+  }
   dark.addEventListener('change', () => places.forEach(redraw));
 })();

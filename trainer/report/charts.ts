@@ -194,7 +194,7 @@ export function chartGroups(record: RunRecord): ChartGroup[] {
   );
   groups.push({
     title: 'Further metrics',
-    charts: further.sort().flatMap((name) => draw({ title: name, curves: [[name, name, 1]] })),
+    charts: further.toSorted().flatMap((name) => draw({ title: name, curves: [[name, name, 1]] })),
     folded: true,
   });
   return groups.filter(({ charts }) => charts.length > 0);
@@ -209,7 +209,7 @@ function rewardMetrics(lines: readonly MetricsLine[]): string[] {
       if (name !== undefined) names.add(name);
     }
   }
-  return [...names].sort((a, b) => Number(b === 'total') - Number(a === 'total'));
+  return [...names].toSorted((a, b) => Number(b === 'total') - Number(a === 'total'));
 }
 
 function drawn(lines: readonly MetricsLine[], recipe: Recipe): Chart[] {

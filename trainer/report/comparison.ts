@@ -56,7 +56,7 @@ export function compare(record: RunRecord): Comparison[] {
 export function rewardNames(record: RunRecord): string[] {
   const names = new Set<string>();
   for (const { auxiliary } of record.evaluations) for (const name of Object.keys(auxiliary)) names.add(name);
-  return [...names].sort((a, b) => Number(b === 'total') - Number(a === 'total'));
+  return [...names].toSorted((a, b) => Number(b === 'total') - Number(a === 'total'));
 }
 
 /** A finite number, or undefined. */

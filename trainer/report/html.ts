@@ -35,14 +35,16 @@ export function inlineElement(tag: 'script' | 'style', source: string): Html {
   return new Html(`<${tag}>${source}</${tag}>`);
 }
 
-/** Text for element content and quoted attributes; control characters become their visible symbols (␀, ␛). */
+/** Text for element content and quoted attributes; control characters become visible (␀, ␛, or �). */
 export function escapeHtml(text: string): string {
-  return text
-    .replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`)
-    .replace(/[\0-\x08\x0b-\x1f]/g, (c) =>
-      c === '\r' ? '&#13;' : String.fromCharCode(0x2400 + c.charCodeAt(0)),
-    )
-    .replace(/\x7f/g, '\u2421');
+  return text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`).replace(/\p{Cc}/gu, visible);
+}
+
+function visible(control: string): string {
+  const code = control.charCodeAt(0);
+  if (control === '\n' || control === '\t') return control;
+  if (control === '\r') return '&#13;';
+  return code < 0x20 ? String.fromCharCode(0x2400 + code) : code === 0x7f ? '\u2421' : '\ufffd';
 }
 
 function render(part: Part): string {

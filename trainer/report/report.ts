@@ -81,13 +81,7 @@ export function renderReport(input: ReportInput): string {
         </footer>
         ${jsonScript(
           'charts',
-          charts.map(({ title, series, marks, scale, percent }) => ({
-            title,
-            series,
-            marks,
-            scale,
-            percent,
-          })),
+          charts.map((chart) => ({ ...chart, summary: undefined })),
         )}
         ${inlineElement('script', uplotScript)} ${inlineElement('script', chartsScript)}
       </body>

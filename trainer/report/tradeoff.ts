@@ -76,8 +76,8 @@ function name(text: string, x: number, y: number, otherX: number, otherY: number
   const room = 75;
   const leftwards = x > plot.right - room || (x < otherX && x > plot.left + room);
   const up = y < otherY ? y - plot.top > 16 : plot.bottom - y < 22;
-  const place = markup`x="${x + (leftwards ? -11 : 11)}" y="${y + (up ? -9 : 17)}" text-anchor="${leftwards ? 'end' : 'start'}"`;
-  return markup`<text class="name" ${place}>${text}</text>`;
+  const where = markup`x="${x + (leftwards ? -11 : 11)}" y="${y + (up ? -9 : 17)}" text-anchor="${leftwards ? 'end' : 'start'}"`;
+  return markup`<text class="name" ${where}>${text}</text>`;
 }
 
 function tip({ step, reward, accuracy }: Point): Html {

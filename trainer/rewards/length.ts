@@ -3,7 +3,7 @@ import { builtinReward } from './builtin.ts';
 
 const counts = {
   words: (text: string) => text.split(/\s+/).filter((word) => word !== '').length,
-  characters: (text: string) => [...text.trim()].length,
+  characters: (text: string) => Array.from(text.trim()).length,
 };
 
 /**

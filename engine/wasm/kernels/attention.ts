@@ -138,7 +138,7 @@ function startSoftmax(state: usize): void {
 
 /** Scores [n][8] become exp(scale · score − maximum), and state and output move to the new maximum. Query r sees the
  *  first `see` + r of the keys; the others get 0. */
-function onlineSoftmax(scores: usize, n: i32, see: i32, scale: f32, state: usize, output: usize, D: i32): void {
+export function onlineSoftmax(scores: usize, n: i32, see: i32, scale: f32, state: usize, output: usize, D: i32): void {
   const end = scores + bytes(n * NR);
   for (let j = max(see, 0); j < n; j++) hideKey(scores + bytes(j * NR), j - see);
   let max0 = f32x4.splat(-Infinity), max1 = max0;

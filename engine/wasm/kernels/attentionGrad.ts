@@ -329,12 +329,13 @@ export function addTile6(a: usize, b: usize, c: usize, ldc: usize, k: i32): void
     a += 4;
     b += NR << 2;
   }
-  addRow(c, c00, c01);
-  addRow(c + ldc, c10, c11);
-  addRow(c + 2 * ldc, c20, c21);
-  addRow(c + 3 * ldc, c30, c31);
-  addRow(c + 4 * ldc, c40, c41);
+  // From the last row to the first: the other way round V8 loads all of a before the products, and sums are spilled.
   addRow(c + 5 * ldc, c50, c51);
+  addRow(c + 4 * ldc, c40, c41);
+  addRow(c + 3 * ldc, c30, c31);
+  addRow(c + 2 * ldc, c20, c21);
+  addRow(c + ldc, c10, c11);
+  addRow(c, c00, c01);
 }
 
 /** As addTile6, for four rows. */
@@ -360,10 +361,10 @@ export function addTile4(a: usize, b: usize, c: usize, ldc: usize, k: i32): void
     a += 4;
     b += NR << 2;
   }
-  addRow(c, c00, c01);
-  addRow(c + ldc, c10, c11);
-  addRow(c + 2 * ldc, c20, c21);
   addRow(c + 3 * ldc, c30, c31);
+  addRow(c + 2 * ldc, c20, c21);
+  addRow(c + ldc, c10, c11);
+  addRow(c, c00, c01);
 }
 
 /** Third call: dq = scale · Σ over chunks. Tasks: head × block of queries. */

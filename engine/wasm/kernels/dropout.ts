@@ -2,18 +2,25 @@
 import { addressAt, floatAt, intAt, shareStart } from './record';
 import { CHUNK, loadPart, storePart } from './lanes';
 
-/** y = x · scale, or 0 where the element's 24-bit hash is below `threshold`; `state` is the first element's counter. */
+const MULTIPLIER = 747796405;
+
+/** All bits set in lanes whose 24-bit hash of the counter is at least `least`. */
+@inline function keep4(counter: v128, least: v128): v128 {
+  let h = i32x4.mul(v128.xor(counter, i32x4.shr_u(counter, 16)), i32x4.splat(0x7feb352d));
+  h = i32x4.mul(v128.xor(h, i32x4.shr_u(h, 15)), i32x4.splat(<i32>0x846ca68b));
+  return i32x4.ge_s(i32x4.shr_u(v128.xor(h, i32x4.shr_u(h, 16)), 8), least);
+}
+
+/** y = x · scale, or 0 where the element's hash is below `threshold`; `state` is the first element's counter. */
 export function dropoutRow(x: usize, y: usize, n: i32, state: i32, threshold: i32, scale: f32): void {
-  const step = i32x4.splat(4 * 747796405), least = i32x4.splat(threshold), s = f32x4.splat(scale);
-  let counter = i32x4.add(i32x4.splat(state), i32x4.mul(i32x4(0, 1, 2, 3), i32x4.splat(747796405)));
-  for (; n > 0; n -= 4) {
-    let h = i32x4.mul(v128.xor(counter, i32x4.shr_u(counter, 16)), i32x4.splat(0x7feb352d));
-    h = i32x4.mul(v128.xor(h, i32x4.shr_u(h, 15)), i32x4.splat(<i32>0x846ca68b));
-    h = i32x4.shr_u(v128.xor(h, i32x4.shr_u(h, 16)), 8);
-    storePart(y, v128.and(f32x4.mul(loadPart(x, n), s), i32x4.ge_s(h, least)), n);
-    counter = i32x4.add(counter, step);
+  const least = i32x4.splat(threshold), s = f32x4.splat(scale);
+  let counter = i32x4.add(i32x4.splat(state), i32x4(0, MULTIPLIER, 2 * MULTIPLIER, 3 * MULTIPLIER));
+  for (; n >= 4; n -= 4) {
+    v128.store(y, v128.and(f32x4.mul(v128.load(x), s), keep4(counter, least)));
+    counter = i32x4.add(counter, i32x4.splat(4 * MULTIPLIER));
     x += 16; y += 16;
   }
+  if (n > 0) storePart(y, v128.and(f32x4.mul(loadPart(x, n), s), keep4(counter, least)), n);
 }
 
 /** Fields: x, seed, y, elements, ⌈p · 2^24⌉, salt, 1 / (1 − p). */
@@ -24,6 +31,6 @@ export function dropout(p: usize, thread: i32, threads: i32): void {
   const end = shareStart(n, 16, thread + 1, threads);
   for (let i = shareStart(n, 16, thread, threads); i < end; i += CHUNK) {
     const at = <usize>i << 2;
-    dropoutRow(x + at, y + at, min(CHUNK, end - i), base + i * 747796405, threshold, scale);
+    dropoutRow(x + at, y + at, min(CHUNK, end - i), base + i * MULTIPLIER, threshold, scale);
   }
 }

@@ -130,8 +130,10 @@ export function affine(p: usize, thread: i32, threads: i32): void {
     }
   } else {
     for (; n >= 16; n -= 16) {
-      const r0 = binaryOf(op, v128.load(a), v128.load(b)), r1 = binaryOf(op, v128.load(a, 16), v128.load(b, 16));
-      const r2 = binaryOf(op, v128.load(a, 32), v128.load(b, 32)), r3 = binaryOf(op, v128.load(a, 48), v128.load(b, 48));
+      const r0 = binaryOf(op, v128.load(a), v128.load(b));
+      const r1 = binaryOf(op, v128.load(a, 16), v128.load(b, 16));
+      const r2 = binaryOf(op, v128.load(a, 32), v128.load(b, 32));
+      const r3 = binaryOf(op, v128.load(a, 48), v128.load(b, 48));
       v128.store(y, r0); v128.store(y, r1, 16); v128.store(y, r2, 32); v128.store(y, r3, 48);
       a += 64; b += 64; y += 64;
     }
@@ -173,15 +175,15 @@ export function binary(p: usize, thread: i32, threads: i32): void {
   for (let u = shareStart(units, 1, thread, threads); u < end; u++) {
     const row = chunks == 1 ? u : u / chunks, at = (u - row * chunks) * CHUNK;
     const i1 = row / d2, k = row - i1 * d2, i = i1 / d1, j = i1 - i * d1;
-    const from = a + (<usize>(i * a0 + j * a1 + k * a2 + at * aStep) << 2);
-    const with_ = b + (<usize>(i * b0 + j * b1 + k * b2 + at * bStep) << 2);
+    const left = a + (<usize>(i * a0 + j * a1 + k * a2 + at * aStep) << 2);
+    const right = b + (<usize>(i * b0 + j * b1 + k * b2 + at * bStep) << 2);
     const to = y + (<usize>(row * n + at) << 2), count = min(CHUNK, n - at);
-    if (op == ADD) addRow(from, with_, to, count, aStep, bStep);
-    else if (op == SUB) subRow(from, with_, to, count, aStep, bStep);
-    else if (op == MUL) mulRow(from, with_, to, count, aStep, bStep);
-    else if (op == DIV) divRow(from, with_, to, count, aStep, bStep);
-    else if (op == MAXIMUM) maximumRow(from, with_, to, count, aStep, bStep);
-    else if (op == MINIMUM) minimumRow(from, with_, to, count, aStep, bStep);
-    else greaterRow(from, with_, to, count, aStep, bStep);
+    if (op == ADD) addRow(left, right, to, count, aStep, bStep);
+    else if (op == SUB) subRow(left, right, to, count, aStep, bStep);
+    else if (op == MUL) mulRow(left, right, to, count, aStep, bStep);
+    else if (op == DIV) divRow(left, right, to, count, aStep, bStep);
+    else if (op == MAXIMUM) maximumRow(left, right, to, count, aStep, bStep);
+    else if (op == MINIMUM) minimumRow(left, right, to, count, aStep, bStep);
+    else greaterRow(left, right, to, count, aStep, bStep);
   }
 }

@@ -3,9 +3,14 @@
 /** Elements that a row function takes at once: short enough that V8 swaps in its optimized code soon. */
 export const CHUNK: i32 = 4096;
 
-/** The first n floats at x, zeros in the other lanes; reads no byte past them. */
-export function loadPart(x: usize, n: i32): v128 {
+/** The first n floats at x, zeros in the other lanes; reads no byte past them. A constant n = 4 leaves a plain load. */
+@inline export function loadPart(x: usize, n: i32): v128 {
   if (n >= 4) return v128.load(x);
+  return loadTail(x, n);
+}
+
+/** One to three floats at x. */
+export function loadTail(x: usize, n: i32): v128 {
   if (n == 1) return v128.load32_zero(x);
   const pair = v128.load64_zero(x);
   return n == 2 ? pair : v128.load_lane<f32>(x, pair, 2, 8);

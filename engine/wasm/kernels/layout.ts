@@ -5,9 +5,11 @@ import { CHUNK, copyFloats, fillFloats } from './lanes';
 /** Fields: y, elements, value. */
 export function fill(p: usize, thread: i32, threads: i32): void {
   const y = addressAt(p, 1), n = intAt(p, 2), value = floatAt(p, 3);
-  const end = shareStart(n, 16, thread + 1, threads);
-  for (let i = shareStart(n, 16, thread, threads); i < end; i += CHUNK)
-    fillFloats(y + (<usize>i << 2), value, min(CHUNK, end - i));
+  const start = shareStart(n, 16, thread, threads), end = shareStart(n, 16, thread + 1, threads);
+  // memset goes past the caches for large stretches: twice as fast as stores.
+  if (intAt(p, 3) == 0) memory.fill(y + (<usize>start << 2), 0, <usize>(end - start) << 2);
+  else
+    for (let i = start; i < end; i += CHUNK) fillFloats(y + (<usize>i << 2), value, min(CHUNK, end - i));
 }
 
 /** Fields: x, y, elements. */

@@ -1,35 +1,43 @@
 // Layer norm and RMS norm of each row of x [T, C], and their gradients.
 import { addressAt, floatAt, fma, intAt, shareStart } from './record';
 import { fillFloats, laneMask, loadPart, storePart, sumLanes } from './lanes';
-import { STRIP, sumColumns } from './reduce';
+import { STRIP, sumChunk, sumColumns, sumSquares } from './reduce';
 
 // Rows whose share of dWeight and dBias is summed into one row of the workspace; the same for any number of threads.
 const GRAD_ROWS: i32 = 32;
+
+@inline function addDeviation(x: usize, mean: v128, n: i32, total: v128): v128 {
+  let d = f32x4.sub(loadPart(x, n), mean);
+  if (n < 4) d = v128.and(d, laneMask(n));
+  return fma(d, d, total);
+}
+
+@inline function scaleAndShift(x: usize, m: v128, r: v128, weight: usize, bias: usize, y: usize, n: i32): void {
+  const hat = f32x4.mul(f32x4.sub(loadPart(x, n), m), r);
+  storePart(y, fma(hat, loadPart(weight, n), loadPart(bias, n)), n);
+}
 
 /** y = (x − mean) · rstd · weight + bias for one row of C; mean and rstd go to their addresses. */
 export function layerNormRow(
   x: usize, weight: usize, bias: usize, y: usize, mean: usize, rstd: usize, C: i32, eps: f32,
 ): void {
-  let total = f32x4.splat(0);
-  for (let c = 0; c < C; c += 4) total = f32x4.add(total, loadPart(x + (<usize>c << 2), C - c));
-  const m = sumLanes(total) / <f32>C, m4 = f32x4.splat(m);
-  let squares = f32x4.splat(0), c = 0;
-  for (; c + 4 <= C; c += 4) {
-    const d = f32x4.sub(v128.load(x + (<usize>c << 2)), m4);
-    squares = fma(d, d, squares);
+  const m: f32 = <f32>sumChunk(x, C) / <f32>C, m4 = f32x4.splat(m);
+  let even = f32x4.splat(0), odd = even, c = 0;
+  for (; c + 8 <= C; c += 8) {
+    const at = <usize>c << 2;
+    even = addDeviation(x + at, m4, 4, even);
+    odd = addDeviation(x + at + 16, m4, 4, odd);
   }
-  if (c < C) {
-    const d = v128.and(f32x4.sub(loadPart(x + (<usize>c << 2), C - c), m4), laneMask(C - c));
-    squares = fma(d, d, squares);
-  }
-  const r: f32 = 1.0 / sqrt<f32>(sumLanes(squares) / <f32>C + eps), r4 = f32x4.splat(r);
+  for (; c < C; c += 4) even = addDeviation(x + (<usize>c << 2), m4, C - c, even);
+  const r: f32 = 1.0 / sqrt<f32>(sumLanes(f32x4.add(even, odd)) / <f32>C + eps), r4 = f32x4.splat(r);
   store<f32>(mean, m);
   store<f32>(rstd, r);
-  for (let c = 0; c < C; c += 4) {
-    const at = <usize>c << 2, n = C - c;
-    const hat = f32x4.mul(f32x4.sub(loadPart(x + at, n), m4), r4);
-    storePart(y + at, fma(hat, loadPart(weight + at, n), loadPart(bias + at, n)), n);
+  for (c = 0; c + 4 <= C; c += 4) {
+    const at = <usize>c << 2;
+    scaleAndShift(x + at, m4, r4, weight + at, bias + at, y + at, 4);
   }
+  const at = <usize>c << 2;
+  if (c < C) scaleAndShift(x + at, m4, r4, weight + at, bias + at, y + at, C - c);
 }
 
 /** Fields: x, weight, bias, y, mean, rstd, rows, C, eps. */
@@ -43,6 +51,25 @@ export function layerNorm(p: usize, thread: i32, threads: i32): void {
   }
 }
 
+@inline function hatOf(x: usize, m: v128, r: v128, n: i32): v128 {
+  return f32x4.mul(f32x4.sub(loadPart(x, n), m), r);
+}
+
+@inline function product(a: usize, b: usize, n: i32): v128 {
+  return f32x4.mul(loadPart(a, n), loadPart(b, n));
+}
+
+@inline function layerNormGradStep(
+  x: usize, weight: usize, dy: usize, dx: usize, dWeight: usize, dBias: usize,
+  m: v128, r: v128, meanG: v128, meanGHat: v128, n: i32,
+): void {
+  const d = loadPart(dy, n), hat = hatOf(x, m, r, n);
+  storePart(dWeight, fma(d, hat, loadPart(dWeight, n)), n);
+  storePart(dBias, f32x4.add(loadPart(dBias, n), d), n);
+  const g = f32x4.sub(f32x4.mul(d, loadPart(weight, n)), meanG);
+  storePart(dx, f32x4.mul(r, f32x4.sub(g, f32x4.mul(hat, meanGHat))), n);
+}
+
 /**
  * dx = rstd · (g − Σg / C − hat · Σ(g · hat) / C) for one row, with g = dy · weight and hat = (x − mean) · rstd;
  * dWeight += dy · hat, dBias += dy. dx may be dy.
@@ -51,22 +78,23 @@ export function layerNormGradRow(
   x: usize, weight: usize, dy: usize, dx: usize, dWeight: usize, dBias: usize, C: i32, mean: f32, rstd: f32,
 ): void {
   const m = f32x4.splat(mean), r = f32x4.splat(rstd);
-  let sumG = f32x4.splat(0), sumGHat = sumG;
-  for (let c = 0; c < C; c += 4) {
-    const at = <usize>c << 2, n = C - c;
-    const g = f32x4.mul(loadPart(dy + at, n), loadPart(weight + at, n));
+  let sumG = f32x4.splat(0), sumGHat = sumG, c = 0;
+  for (; c + 4 <= C; c += 4) {
+    const at = <usize>c << 2, g = product(dy + at, weight + at, 4);
     sumG = f32x4.add(sumG, g);
-    sumGHat = fma(g, f32x4.mul(f32x4.sub(loadPart(x + at, n), m), r), sumGHat);
+    sumGHat = fma(g, hatOf(x + at, m, r, 4), sumGHat);
+  }
+  if (c < C) {
+    const at = <usize>c << 2, g = product(dy + at, weight + at, C - c);
+    sumG = f32x4.add(sumG, g);
+    sumGHat = fma(g, hatOf(x + at, m, r, C - c), sumGHat);
   }
   const meanG = f32x4.splat(sumLanes(sumG) / <f32>C), meanGHat = f32x4.splat(sumLanes(sumGHat) / <f32>C);
-  for (let c = 0; c < C; c += 4) {
-    const at = <usize>c << 2, n = C - c;
-    const d = loadPart(dy + at, n), hat = f32x4.mul(f32x4.sub(loadPart(x + at, n), m), r);
-    storePart(dWeight + at, fma(d, hat, loadPart(dWeight + at, n)), n);
-    storePart(dBias + at, f32x4.add(loadPart(dBias + at, n), d), n);
-    const g = f32x4.sub(f32x4.mul(d, loadPart(weight + at, n)), meanG);
-    storePart(dx + at, f32x4.mul(r, f32x4.sub(g, f32x4.mul(hat, meanGHat))), n);
+  for (; C >= 4; C -= 4) {
+    layerNormGradStep(x, weight, dy, dx, dWeight, dBias, m, r, meanG, meanGHat, 4);
+    x += 16; weight += 16; dy += 16; dx += 16; dWeight += 16; dBias += 16;
   }
+  if (C > 0) layerNormGradStep(x, weight, dy, dx, dWeight, dBias, m, r, meanG, meanGHat, C);
 }
 
 /**
@@ -99,17 +127,13 @@ export function normWeightGrad(p: usize, thread: i32, threads: i32): void {
 
 /** y = x · rstd · weight for one row of C; rstd goes to its address. */
 export function rmsNormRow(x: usize, weight: usize, y: usize, rstd: usize, C: i32, eps: f32): void {
-  let squares = f32x4.splat(0);
-  for (let c = 0; c < C; c += 4) {
-    const v = loadPart(x + (<usize>c << 2), C - c);
-    squares = fma(v, v, squares);
-  }
-  const r: f32 = 1.0 / sqrt<f32>(sumLanes(squares) / <f32>C + eps), r4 = f32x4.splat(r);
+  const r: f32 = 1.0 / sqrt<f32>(<f32>(sumSquares(x, C) / C) + eps), r4 = f32x4.splat(r);
   store<f32>(rstd, r);
-  for (let c = 0; c < C; c += 4) {
-    const at = <usize>c << 2, n = C - c;
-    storePart(y + at, f32x4.mul(f32x4.mul(loadPart(x + at, n), r4), loadPart(weight + at, n)), n);
+  for (; C >= 4; C -= 4) {
+    v128.store(y, f32x4.mul(f32x4.mul(v128.load(x), r4), v128.load(weight)));
+    x += 16; weight += 16; y += 16;
   }
+  if (C > 0) storePart(y, f32x4.mul(f32x4.mul(loadPart(x, C), r4), loadPart(weight, C)), C);
 }
 
 /** Fields: x, weight, y, rstd, rows, C, eps. */
@@ -123,28 +147,42 @@ export function rmsNorm(p: usize, thread: i32, threads: i32): void {
   }
 }
 
+@inline function rmsNormGradStep(
+  x: usize, weight: usize, dy: usize, dx: usize, dWeight: usize, r: v128, meanGHat: v128, n: i32,
+): void {
+  const d = loadPart(dy, n), hat = f32x4.mul(loadPart(x, n), r);
+  storePart(dWeight, fma(d, hat, loadPart(dWeight, n)), n);
+  const g = f32x4.mul(d, loadPart(weight, n));
+  storePart(dx, f32x4.mul(r, f32x4.sub(g, f32x4.mul(hat, meanGHat))), n);
+}
+
 /** dx = rstd · (dy · weight − hat · Σ(dy · weight · hat) / C) for one row, hat = x · rstd; dWeight += dy · hat. */
 export function rmsNormGradRow(
   x: usize, weight: usize, dy: usize, dx: usize, dWeight: usize, C: i32, rstd: f32,
 ): void {
   const r = f32x4.splat(rstd);
-  let total = f32x4.splat(0);
-  for (let c = 0; c < C; c += 4) {
-    const at = <usize>c << 2, n = C - c;
-    const g = f32x4.mul(loadPart(dy + at, n), loadPart(weight + at, n));
-    total = fma(g, f32x4.mul(loadPart(x + at, n), r), total);
+  let even = f32x4.splat(0), odd = even, c = 0;
+  for (; c + 8 <= C; c += 8) {
+    const at = <usize>c << 2;
+    even = fma(product(dy + at, weight + at, 4), v128.load(x + at), even);
+    odd = fma(product(dy + at + 16, weight + at + 16, 4), v128.load(x + at, 16), odd);
   }
-  const meanGHat = f32x4.splat(sumLanes(total) / <f32>C);
-  for (let c = 0; c < C; c += 4) {
-    const at = <usize>c << 2, n = C - c;
-    const d = loadPart(dy + at, n), hat = f32x4.mul(loadPart(x + at, n), r);
-    storePart(dWeight + at, fma(d, hat, loadPart(dWeight + at, n)), n);
-    const g = f32x4.mul(d, loadPart(weight + at, n));
-    storePart(dx + at, f32x4.mul(r, f32x4.sub(g, f32x4.mul(hat, meanGHat))), n);
+  for (; c < C; c += 4) {
+    const at = <usize>c << 2;
+    even = fma(product(dy + at, weight + at, C - c), loadPart(x + at, C - c), even);
   }
+  const meanGHat = f32x4.splat(sumLanes(f32x4.add(even, odd)) * rstd / <f32>C);
+  for (; C >= 4; C -= 4) {
+    rmsNormGradStep(x, weight, dy, dx, dWeight, r, meanGHat, 4);
+    x += 16; weight += 16; dy += 16; dx += 16; dWeight += 16;
+  }
+  if (C > 0) rmsNormGradStep(x, weight, dy, dx, dWeight, r, meanGHat, C);
 }
 
-/** dx, and for each GRAD_ROWS rows their dWeight [C] in the workspace. Fields: x, weight, rstd, dy, dx, sums, rows, C. */
+/**
+ * dx, and for each GRAD_ROWS rows their dWeight [C] in the workspace.
+ * Fields: x, weight, rstd, dy, dx, sums, rows, C.
+ */
 export function rmsNormGrad(p: usize, thread: i32, threads: i32): void {
   const x = addressAt(p, 1), weight = addressAt(p, 2), rstd = addressAt(p, 3);
   const dy = addressAt(p, 4), dx = addressAt(p, 5), rows = intAt(p, 7), C = intAt(p, 8);

@@ -2,11 +2,26 @@
 // all gradients. The hyper-parameters are f32 [8] in memory (HYPER_FIELDS of engine/ops/optimizer.ts).
 import { addressAt, fma, intAt, shareStart } from './record';
 import { CHUNK, loadPart, storePart } from './lanes';
+import { sumSquares } from './reduce';
 
-const LEARNING_RATE = 0, WEIGHT_DECAY = 1, BETA1 = 2, BETA2 = 3, EPSILON = 4, CORRECTION1 = 5, CORRECTION2 = 6, ALPHA = 7;
+const LEARNING_RATE = 0, WEIGHT_DECAY = 1, BETA1 = 2, BETA2 = 3, EPSILON = 4;
+const CORRECTION1 = 5, CORRECTION2 = 6, ALPHA = 7;
 
 @inline function hyperAt(hyper: usize, field: i32): f64 { return <f64>load<f32>(hyper + (<usize>field << 2)); }
 @inline function splat(x: f64): v128 { return f32x4.splat(<f32>x); }
+
+@inline function adamw4(
+  param: usize, grad: usize, m: usize, v: usize, newParam: usize, newM: usize, newV: usize, n: i32,
+  scale: v128, beta1: v128, rest1: v128, beta2: v128, rest2: v128, kept: v128, step: v128, root: v128, epsilon: v128,
+): void {
+  const g = f32x4.mul(loadPart(grad, n), scale);
+  const m1 = fma(beta1, loadPart(m, n), f32x4.mul(rest1, g));
+  const v1 = fma(beta2, loadPart(v, n), f32x4.mul(f32x4.mul(rest2, g), g));
+  const update = f32x4.div(f32x4.mul(step, m1), fma(f32x4.sqrt(v1), root, epsilon));
+  storePart(newM, m1, n);
+  storePart(newV, v1, n);
+  storePart(newParam, f32x4.sub(f32x4.mul(loadPart(param, n), kept), update), n);
+}
 
 /** AdamW (Loshchilov & Hutter, arXiv 1711.05101) of n elements from element i on; fields as adamw's. */
 export function adamwRow(p: usize, i: i32, n: i32): void {
@@ -14,28 +29,33 @@ export function adamwRow(p: usize, i: i32, n: i32): void {
   let param = addressAt(p, 1) + at, grad = addressAt(p, 2) + at, m = addressAt(p, 3) + at, v = addressAt(p, 4) + at;
   let newParam = addressAt(p, 7) + at, newM = addressAt(p, 8) + at, newV = addressAt(p, 9) + at;
   const scale = v128.load32_splat(addressAt(p, 6));
-  const beta1 = splat(hyperAt(hyper, BETA1)), rest1 = splat(1 - hyperAt(hyper, BETA1));
-  const beta2 = splat(hyperAt(hyper, BETA2)), rest2 = splat(1 - hyperAt(hyper, BETA2));
+  const b1 = splat(hyperAt(hyper, BETA1)), r1 = splat(1 - hyperAt(hyper, BETA1));
+  const b2 = splat(hyperAt(hyper, BETA2)), r2 = splat(1 - hyperAt(hyper, BETA2));
   const kept = splat(intAt(p, 11) ? 1 - rate * hyperAt(hyper, WEIGHT_DECAY) : 1);
   const step = splat(rate / hyperAt(hyper, CORRECTION1));
   const root = splat(1 / sqrt<f64>(hyperAt(hyper, CORRECTION2))), epsilon = splat(hyperAt(hyper, EPSILON));
-  for (; n > 0; n -= 4) {
-    const g = f32x4.mul(loadPart(grad, n), scale);
-    const m1 = fma(beta1, loadPart(m, n), f32x4.mul(rest1, g));
-    const v1 = fma(beta2, loadPart(v, n), f32x4.mul(f32x4.mul(rest2, g), g));
-    const update = f32x4.div(f32x4.mul(step, m1), fma(f32x4.sqrt(v1), root, epsilon));
-    storePart(newM, m1, n);
-    storePart(newV, v1, n);
-    storePart(newParam, f32x4.sub(f32x4.mul(loadPart(param, n), kept), update), n);
+  for (; n >= 4; n -= 4) {
+    adamw4(param, grad, m, v, newParam, newM, newV, 4, scale, b1, r1, b2, r2, kept, step, root, epsilon);
     param += 16; grad += 16; m += 16; v += 16;
     newParam += 16; newM += 16; newV += 16;
   }
+  if (n > 0) adamw4(param, grad, m, v, newParam, newM, newV, n, scale, b1, r1, b2, r2, kept, step, root, epsilon);
 }
 
 /** Fields: param, grad, m, v, hyper, gradScale, new param, new m, new v, elements, decay. */
 export function adamw(p: usize, thread: i32, threads: i32): void {
   const n = intAt(p, 10), end = shareStart(n, 16, thread + 1, threads);
   for (let i = shareStart(n, 16, thread, threads); i < end; i += CHUNK) adamwRow(p, i, min(CHUNK, end - i));
+}
+
+@inline function rmsprop4(
+  param: usize, grad: usize, v: usize, newParam: usize, newV: usize, n: i32,
+  scale: v128, decay: v128, alpha: v128, rest: v128, rate: v128, epsilon: v128,
+): void {
+  const old = loadPart(param, n), d = fma(decay, old, f32x4.mul(loadPart(grad, n), scale));
+  const v1 = fma(alpha, loadPart(v, n), f32x4.mul(f32x4.mul(rest, d), d));
+  storePart(newV, v1, n);
+  storePart(newParam, f32x4.sub(old, f32x4.div(f32x4.mul(rate, d), f32x4.add(f32x4.sqrt(v1), epsilon))), n);
 }
 
 /** RMSprop without momentum; the weight decay is added to the gradient. Fields as rmsprop's. */
@@ -46,14 +66,12 @@ export function rmspropRow(p: usize, i: i32, n: i32): void {
   const scale = v128.load32_splat(addressAt(p, 5)), rate = splat(hyperAt(hyper, LEARNING_RATE));
   const decay = splat(intAt(p, 9) ? hyperAt(hyper, WEIGHT_DECAY) : 0), epsilon = splat(hyperAt(hyper, EPSILON));
   const alpha = splat(hyperAt(hyper, ALPHA)), rest = splat(1 - hyperAt(hyper, ALPHA));
-  for (; n > 0; n -= 4) {
-    const old = loadPart(param, n), d = fma(decay, old, f32x4.mul(loadPart(grad, n), scale));
-    const v1 = fma(alpha, loadPart(v, n), f32x4.mul(f32x4.mul(rest, d), d));
-    storePart(newV, v1, n);
-    storePart(newParam, f32x4.sub(old, f32x4.div(f32x4.mul(rate, d), f32x4.add(f32x4.sqrt(v1), epsilon))), n);
+  for (; n >= 4; n -= 4) {
+    rmsprop4(param, grad, v, newParam, newV, 4, scale, decay, alpha, rest, rate, epsilon);
     param += 16; grad += 16; v += 16;
     newParam += 16; newV += 16;
   }
+  if (n > 0) rmsprop4(param, grad, v, newParam, newV, n, scale, decay, alpha, rest, rate, epsilon);
 }
 
 /** Fields: param, grad, v, hyper, gradScale, new param, new v, elements, decay. */
@@ -62,17 +80,22 @@ export function rmsprop(p: usize, thread: i32, threads: i32): void {
   for (let i = shareStart(n, 16, thread, threads); i < end; i += CHUNK) rmspropRow(p, i, min(CHUNK, end - i));
 }
 
+@inline function sgd4(param: usize, grad: usize, newParam: usize, n: i32, scale: v128, decay: v128, rate: v128): void {
+  const old = loadPart(param, n), d = fma(decay, old, f32x4.mul(loadPart(grad, n), scale));
+  storePart(newParam, f32x4.sub(old, f32x4.mul(rate, d)), n);
+}
+
 /** Plain gradient descent; the weight decay is added to the gradient. Fields as sgd's. */
 export function sgdRow(p: usize, i: i32, n: i32): void {
   const at = <usize>i << 2, hyper = addressAt(p, 3);
   let param = addressAt(p, 1) + at, grad = addressAt(p, 2) + at, newParam = addressAt(p, 5) + at;
   const scale = v128.load32_splat(addressAt(p, 4)), rate = splat(hyperAt(hyper, LEARNING_RATE));
   const decay = splat(intAt(p, 7) ? hyperAt(hyper, WEIGHT_DECAY) : 0);
-  for (; n > 0; n -= 4) {
-    const old = loadPart(param, n), d = fma(decay, old, f32x4.mul(loadPart(grad, n), scale));
-    storePart(newParam, f32x4.sub(old, f32x4.mul(rate, d)), n);
+  for (; n >= 4; n -= 4) {
+    sgd4(param, grad, newParam, 4, scale, decay, rate);
     param += 16; grad += 16; newParam += 16;
   }
+  if (n > 0) sgd4(param, grad, newParam, n, scale, decay, rate);
 }
 
 /** Fields: param, grad, hyper, gradScale, new param, elements, decay. */
@@ -83,24 +106,6 @@ export function sgd(p: usize, thread: i32, threads: i32): void {
 
 // Elements whose squares are added in float32.
 const PIECE: i32 = 512;
-
-/** Σx² of up to PIECE elements. */
-export function sumSquares(x: usize, n: i32): f64 {
-  let a = f32x4.splat(0), b = a, c = a, d = a;
-  for (; n >= 16; n -= 16) {
-    const x0 = v128.load(x), x1 = v128.load(x, 16), x2 = v128.load(x, 32), x3 = v128.load(x, 48);
-    a = fma(x0, x0, a); b = fma(x1, x1, b); c = fma(x2, x2, c); d = fma(x3, x3, d);
-    x += 64;
-  }
-  for (; n > 0; n -= 4) {
-    const x0 = loadPart(x, n);
-    a = fma(x0, x0, a);
-    x += 16;
-  }
-  a = f32x4.add(f32x4.add(a, b), f32x4.add(c, d));
-  return <f64>f32x4.extract_lane(a, 0) + <f64>f32x4.extract_lane(a, 1)
-    + <f64>f32x4.extract_lane(a, 2) + <f64>f32x4.extract_lane(a, 3);
-}
 
 /** Σx² of each CHUNK of one tensor, as f64; zeros for chunks past its true rows. Fields: x, sums, elements, chunks. */
 export function globalNormChunks(p: usize, thread: i32, threads: i32): void {

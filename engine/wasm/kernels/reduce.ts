@@ -1,8 +1,13 @@
 // Sums and means over a block of neighbouring axes, x [outer, R, inner] → [outer, 1, inner], and their gradient.
-import { addressAt, intAt, shareStart } from './record';
+import { addressAt, fma, intAt, shareStart } from './record';
 import { CHUNK, fillFloats, loadPart, storePart } from './lanes';
 
-/** Σx of up to CHUNK floats: each lane adds up at most CHUNK / 16 of them. */
+@inline function sumLanesWide(v: v128): f64 {
+  return <f64>f32x4.extract_lane(v, 0) + <f64>f32x4.extract_lane(v, 1)
+    + <f64>f32x4.extract_lane(v, 2) + <f64>f32x4.extract_lane(v, 3);
+}
+
+/** Σx of a row of up to CHUNK floats: each lane adds up at most CHUNK / 16 of them. */
 export function sumChunk(x: usize, n: i32): f64 {
   let a = f32x4.splat(0), b = a, c = a, d = a;
   for (; n >= 16; n -= 16) {
@@ -14,9 +19,23 @@ export function sumChunk(x: usize, n: i32): f64 {
     a = f32x4.add(a, loadPart(x, n));
     x += 16;
   }
-  a = f32x4.add(f32x4.add(a, b), f32x4.add(c, d));
-  return <f64>f32x4.extract_lane(a, 0) + <f64>f32x4.extract_lane(a, 1)
-    + <f64>f32x4.extract_lane(a, 2) + <f64>f32x4.extract_lane(a, 3);
+  return sumLanesWide(f32x4.add(f32x4.add(a, b), f32x4.add(c, d)));
+}
+
+/** Σx² of a row of n floats. */
+export function sumSquares(x: usize, n: i32): f64 {
+  let a = f32x4.splat(0), b = a, c = a, d = a;
+  for (; n >= 16; n -= 16) {
+    const x0 = v128.load(x), x1 = v128.load(x, 16), x2 = v128.load(x, 32), x3 = v128.load(x, 48);
+    a = fma(x0, x0, a); b = fma(x1, x1, b); c = fma(x2, x2, c); d = fma(x3, x3, d);
+    x += 64;
+  }
+  for (; n > 0; n -= 4) {
+    const x0 = loadPart(x, n);
+    a = fma(x0, x0, a);
+    x += 16;
+  }
+  return sumLanesWide(f32x4.add(f32x4.add(a, b), f32x4.add(c, d)));
 }
 
 /** 1, or what makes a mean of a sum over n. */
@@ -126,10 +145,11 @@ export function spreadRow(x: usize, y: usize, n: i32, step: i32, scale: f32): vo
     return;
   }
   const s = f32x4.splat(scale);
-  for (; n > 0; n -= 4) {
-    storePart(y, f32x4.mul(loadPart(x, n), s), n);
+  for (; n >= 4; n -= 4) {
+    v128.store(y, f32x4.mul(v128.load(x), s));
     x += 16; y += 16;
   }
+  if (n > 0) storePart(y, f32x4.mul(loadPart(x, n), s), n);
 }
 
 /**

@@ -2,20 +2,24 @@
 import { addressAt, floatAt, fma, intAt, shareStart } from './record';
 import { loadPart, storePart } from './lanes';
 
-/** One row of heads: (a, b) → (a · cos − b · sin, b · cos + a · sin); sign −1 turns back. y may be x. */
-export function ropeRow(x: usize, y: usize, cos: usize, sin: usize, heads: i32, half: i32, sign: f32): void {
-  const s4 = f32x4.splat(sign), bytes = <usize>half << 2;
-  for (let d = 0; d < half; d += 4) {
-    const at = <usize>d << 2, n = half - d;
-    const c = loadPart(cos + at, n), s = f32x4.mul(loadPart(sin + at, n), s4);
-    let from = x + at, to = y + at;
-    for (let h = 0; h < heads; h++) {
-      const a = loadPart(from, n), b = loadPart(from + bytes, n);
-      storePart(to, f32x4.sub(f32x4.mul(a, c), f32x4.mul(b, s)), n);
-      storePart(to + bytes, fma(a, s, f32x4.mul(b, c)), n);
-      from += 2 * bytes; to += 2 * bytes;
-    }
+/** (a, b) → (a · cos − b · sin, b · cos + a · sin) in n lanes of every head; a and b are `half` bytes apart. */
+@inline function rotateHeads(x: usize, y: usize, c: v128, s: v128, heads: i32, half: usize, n: i32): void {
+  for (let h = 0; h < heads; h++) {
+    const a = loadPart(x, n), b = loadPart(x + half, n);
+    storePart(y, f32x4.sub(f32x4.mul(a, c), f32x4.mul(b, s)), n);
+    storePart(y + half, fma(a, s, f32x4.mul(b, c)), n);
+    x += 2 * half; y += 2 * half;
   }
+}
+
+/** One row of heads; sign −1 turns back. y may be x. */
+export function ropeRow(x: usize, y: usize, cos: usize, sin: usize, heads: i32, half: i32, sign: f32): void {
+  const s = f32x4.splat(sign), bytes = <usize>half << 2;
+  for (; half >= 4; half -= 4) {
+    rotateHeads(x, y, v128.load(cos), f32x4.mul(v128.load(sin), s), heads, bytes, 4);
+    x += 16; y += 16; cos += 16; sin += 16;
+  }
+  if (half > 0) rotateHeads(x, y, loadPart(cos, half), f32x4.mul(loadPart(sin, half), s), heads, bytes, half);
 }
 
 /** Fields: x, positions, cos, sin, y, rows, heads, headDim / 2, sign. */

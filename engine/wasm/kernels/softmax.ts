@@ -43,10 +43,11 @@ export function expFloats(x: usize, y: usize, n: i32, max: f32): f32 {
 
 export function scaleFloats(y: usize, n: i32, scale: f32): void {
   const s = f32x4.splat(scale);
-  for (; n > 0; n -= 4) {
-    storePart(y, f32x4.mul(loadPart(y, n), s), n);
+  for (; n >= 4; n -= 4) {
+    v128.store(y, f32x4.mul(v128.load(y), s));
     y += 16;
   }
+  if (n > 0) storePart(y, f32x4.mul(loadPart(y, n), s), n);
 }
 
 /** Fields: x, y, rows, V; y may be x. */
@@ -82,10 +83,11 @@ export function dotFloats(a: usize, b: usize, n: i32): f32 {
 /** dx = y · (dy − total); dx may be dy. */
 export function softmaxGradRow(y: usize, dy: usize, dx: usize, n: i32, total: f32): void {
   const t = f32x4.splat(total);
-  for (; n > 0; n -= 4) {
-    storePart(dx, f32x4.mul(loadPart(y, n), f32x4.sub(loadPart(dy, n), t)), n);
+  for (; n >= 4; n -= 4) {
+    v128.store(dx, f32x4.mul(v128.load(y), f32x4.sub(v128.load(dy), t)));
     y += 16; dy += 16; dx += 16;
   }
+  if (n > 0) storePart(dx, f32x4.mul(loadPart(y, n), f32x4.sub(loadPart(dy, n), t)), n);
 }
 
 /** Fields: y, dy, dx, rows, V. */

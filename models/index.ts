@@ -1,0 +1,11 @@
+export type { ChatMessage } from './chatTemplate.ts';
+export type { ModelFiles } from './files/open.ts';
+export { openModelBlobs, openModelFiles } from './files/open.ts';
+export type { GenerateOptions, Generated } from './generate.ts';
+export { Generator } from './generate.ts';
+export type { Attend, LanguageModel, ModelInputs, Parameter, WeightFiles } from './model.ts';
+export { initialiseWeights, loadWeights, modelInputTypes } from './model.ts';
+export { createModel } from './registry.ts';
+export type { SamplingOptions } from './sampler.ts';
+export { sampleToken } from './sampler.ts';
+export { Tokenizer } from './tokenizer.ts';

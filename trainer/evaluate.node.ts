@@ -1,0 +1,78 @@
+import type { TrainConfig } from './config.ts';
+import { parseSettings } from './config.ts';
+import { loadRows } from './data/load.node.ts';
+import type { TokenizedRow } from './data/tokenized.ts';
+import { Evaluator } from './evaluation.ts';
+import type { Evaluation, TrainEvent } from './events.ts';
+import { makeLoss } from './makeLoss.ts';
+import { createRewards } from './rewards/index.ts';
+import { Scorer } from './score.ts';
+import type { SessionOptions } from './session.node.ts';
+import { openSession, stopTokensOf } from './session.node.ts';
+
+export interface EvaluateFileOptions {
+  readonly model: string;
+  readonly data: string;
+  /** The model before training; adds TRL's `rewards/…`. */
+  readonly reference?: string;
+  readonly maxLength?: number;
+  readonly device: SessionOptions['device'];
+  readonly threads?: number;
+}
+
+/** Measures a model on held-out rows; a training configuration gives rewards, β, lengths and sampling. */
+export async function evaluateFile(
+  options: EvaluateFileOptions,
+  hooks: { readonly config?: TrainConfig | undefined; onEvent(event: TrainEvent): void },
+): Promise<Evaluation> {
+  const given = hooks.config ?? parseSettings({ method: 'dpo' }, { source: 'defaults' });
+  const settings = { ...given, maxLength: options.maxLength ?? given.maxLength };
+  const onProgress: SessionOptions['onProgress'] = (phase, done, total) =>
+    hooks.onEvent({ type: 'progress', phase, done, total });
+  const loss = makeLoss({
+    ...settings,
+    method: settings.method === 'hpo' ? settings.hpo.base : settings.method,
+  });
+  const logps = await referenceScores();
+
+  const session = await openSession({ ...options, onProgress });
+  try {
+    const { tokenizer, model, device } = session;
+    const { rows, warnings } = await loadRows(options.data, tokenizer, settings, 'evaluate');
+    for (const message of warnings) hooks.onEvent({ type: 'warning', message });
+    const rewards = await createRewards(settings.rewards);
+    const index = new Map<TokenizedRow, number>(rows.map((row, i) => [row, i]));
+    const referenceOf = (row: TokenizedRow) => logps?.[index.get(row) ?? -1] ?? [];
+    const evaluator = new Evaluator({
+      model,
+      device,
+      tokenizer,
+      rows,
+      ...(logps || !loss.usesReference ? { loss: { loss, referenceOf } } : {}),
+      batchSize: settings.perDeviceEvalBatchSize,
+      rewards,
+      normalization: new Map(),
+      sampling: settings.sampling,
+      stopTokens: stopTokensOf(session),
+      seed: settings.seed,
+    });
+    return await evaluator.evaluate(0, { onProgress });
+  } finally {
+    await session.dispose();
+  }
+
+  /** Log-probs of the reference for every row, its model loaded and gone before the other comes. */
+  async function referenceScores(): Promise<number[][] | undefined> {
+    if (options.reference === undefined || !loss.usesReference) return undefined;
+    const session = await openSession({ ...options, model: options.reference, onProgress });
+    try {
+      const { rows } = await loadRows(options.data, session.tokenizer, settings, 'evaluate');
+      const scores = await new Scorer(session.model, session.device).score(
+        rows.map((row) => loss.sequence(row)),
+      );
+      return scores.map((row) => row.map((s) => s.logp));
+    } finally {
+      await session.dispose();
+    }
+  }
+}

@@ -1,0 +1,16 @@
+export type { HpoSettings, Method, SamplingSettings, TrainConfig, TrainSettings } from './config.ts';
+export { parseConfig, parseSettings } from './config.ts';
+export * from './data/index.ts';
+export type { Evaluation, TrainEvent } from './events.ts';
+export { Evaluator } from './evaluation.ts';
+export { dpo } from './losses/dpo.ts';
+export { hpo } from './losses/hpo.ts';
+export { kto } from './losses/kto.ts';
+export type { Loss, LossBatch, LossGraph } from './losses/loss.ts';
+export { sft } from './losses/sft.ts';
+export { referenceLogps } from './reference.ts';
+export * from './rewards/index.ts';
+export { Scorer } from './score.ts';
+export type { StepResult, TrainerOptions } from './trainer.ts';
+export { Trainer } from './trainer.ts';
+export { ValueHead } from './valueHead.ts';

@@ -1,0 +1,67 @@
+import { open } from 'node:fs/promises';
+import { PrefgradError } from '../engine/errors.ts';
+import { loadRowsForScoring } from './data/load.node.ts';
+import { completionsOf } from './data/tokenized.ts';
+import type { TrainEvent } from './events.ts';
+import { Scorer } from './score.ts';
+import { openSession } from './session.node.ts';
+
+export interface ScoreFileOptions {
+  readonly model: string;
+  readonly data: string;
+  readonly out: string;
+  /** Tokens of prompt and completion that are kept; the model's context by default. */
+  readonly maxLength?: number;
+  readonly addBos: boolean;
+  readonly device: 'auto' | 'webgpu' | 'wasm' | 'reference';
+  readonly threads?: number;
+}
+
+/**
+ * Writes a line per usable row of `data` to `out`: summed log-probs in nats and token counts of its completions.
+ * Errors: a row that cannot be scored is left out and counted; a file without any is an error.
+ */
+export async function scoreFile(
+  options: ScoreFileOptions,
+  { onEvent }: { onEvent(event: TrainEvent): void },
+): Promise<{ rows: number; leftOut: number }> {
+  const session = await openSession({
+    ...options,
+    maxPositions: options.maxLength,
+    onProgress: (phase, done, total) => onEvent({ type: 'progress', phase, done, total }),
+  });
+  try {
+    const { model, device, tokenizer } = session;
+    const maxLength = Math.min(options.maxLength ?? model.contextLength, model.contextLength);
+    const { rows, leftOut, warnings } = await loadRowsForScoring(options.data, tokenizer, {
+      maxLength,
+      addBos: options.addBos,
+    });
+    for (const message of warnings) onEvent({ type: 'warning', message });
+    const scores = await new Scorer(model, device).score(
+      rows.map((row) => ({ promptIds: row.promptIds, completions: completionsOf(row).map((c) => c.ids) })),
+      (done, total) => onEvent({ type: 'progress', phase: 'evaluate', done, total }),
+    );
+    const lines = rows.map((row, i) => {
+      const [first, second] = scores[i] ?? [];
+      return JSON.stringify(
+        row.kind === 'pair' ? { chosen: first, rejected: second } : { completion: first },
+      );
+    });
+    await write(options.out, `${lines.join('\n')}\n`);
+    return { rows: rows.length, leftOut: leftOut.length };
+  } finally {
+    await session.dispose();
+  }
+}
+
+async function write(path: string, text: string): Promise<void> {
+  try {
+    const file = await open(path, 'w');
+    await file.writeFile(text).finally(() => file.close());
+  } catch (error) {
+    throw new PrefgradError(
+      `${path}: cannot be written (${error instanceof Error ? error.message : String(error)}); choose another --out`,
+    );
+  }
+}

@@ -1,0 +1,107 @@
+import type { Device, Executable, Numbers, Tensor } from '../engine/index.ts';
+import { compile, f32, grad, mul } from '../engine/index.ts';
+import type { LanguageModel } from '../models/model.ts';
+import type { TokenizedRow } from './data/tokenized.ts';
+import type { HostBatch, Loss, LossNumbers } from './losses/loss.ts';
+import type { StepMetrics } from './metrics.ts';
+import type { Optimizer } from './optimizer.ts';
+import type { Capacity } from './pack.ts';
+import { pack, packedTypes } from './pack.ts';
+import { logProbs } from './score.ts';
+
+/** A microbatch, packed, with the reference's log-probs of its completions. */
+export interface Microbatch extends HostBatch {
+  readonly referenceLogps: readonly number[];
+  /** Tokens that the model computes. */
+  readonly tokens: number;
+}
+
+export interface MicrobatchResult {
+  readonly loss: number;
+  readonly metrics: StepMetrics;
+}
+
+/** Packs rows for a loss; `referenceOf` gives a row's reference log-probs in the order of its completions. */
+export function microbatch(
+  rows: readonly TokenizedRow[],
+  loss: Loss,
+  referenceOf: (row: TokenizedRow) => readonly number[],
+): Microbatch {
+  const sequences = rows.map((row) => loss.sequence(row));
+  let at = 0;
+  const first = sequences.map(({ completions }) => {
+    const start = at;
+    at += completions.length;
+    return start;
+  });
+  const packed = pack(sequences);
+  return { rows, first, packed, referenceLogps: rows.flatMap(referenceOf), tokens: packed.tokens.length };
+}
+
+/** The program of one microbatch: forward, loss, and with an optimizer its gradients added to the sums. */
+export class LossProgram {
+  private constructor(
+    private readonly loss: Loss,
+    private readonly executable: Executable,
+    readonly arenaBytes: number,
+  ) {}
+
+  static async load(
+    model: LanguageModel,
+    loss: Loss,
+    capacity: Capacity,
+    device: Device,
+    optimizer?: Optimizer,
+  ): Promise<LossProgram> {
+    const types = {
+      ...packedTypes(capacity),
+      referenceLogps: f32([capacity.completions], 'completions'),
+      weight: f32([]),
+    };
+    const own = loss.inputTypes(capacity);
+    const program = compile(optimizer ? 'train' : 'evaluate', { ...types, ...own }, (given) => {
+      const inputs = given as { readonly [K in keyof typeof types]: Tensor };
+      const { hidden, tokenLogps, logps } = logProbs(model, inputs);
+      const { referenceLogps, lengths, weight } = inputs;
+      const graph = loss.build({ logps, referenceLogps, lengths, tokenLogps, hidden, inputs: given });
+      const outputs = { loss: graph.loss, logps, ...graph.outputs };
+      if (!optimizer) return { outputs };
+      const gradients = grad(
+        mul(graph.loss, weight),
+        optimizer.parameters.map((p) => p.variable.tensor),
+      );
+      return { outputs, updates: optimizer.accumulate(gradients) };
+    });
+    const executable = await device.load(program);
+    return new LossProgram(loss, executable, executable.arenaBytes);
+  }
+
+  /** Runs a microbatch; its gradients are weighted by `weight`. `step` counts optimizer steps from 1. */
+  async run(batch: Microbatch, weight: number, step: number): Promise<MicrobatchResult> {
+    const { loss, logps, ...outputs } = await this.executable.run({
+      ...batch.packed,
+      ...this.loss.inputs(batch, step),
+      referenceLogps: batch.referenceLogps,
+      weight: [weight],
+    });
+    const numbers: LossNumbers = {
+      loss: loss?.[0] ?? NaN,
+      logps: logps ?? [],
+      referenceLogps: batch.referenceLogps,
+      outputs: outputs as Record<string, Numbers>,
+    };
+    return { loss: numbers.loss, metrics: this.loss.metrics(batch, numbers) };
+  }
+
+  dispose(): void {
+    this.executable.dispose();
+  }
+}
+
+/** How much each microbatch of a step counts: they add up to 1. */
+export function weightsOf(batches: readonly Microbatch[], loss: Loss): number[] {
+  if (loss.average === 'batches') return batches.map(() => 1 / batches.length);
+  const labels = batches.map((b) => b.packed.labels.length);
+  const total = labels.reduce((a, b) => a + b, 0);
+  return labels.map((n) => n / total);
+}

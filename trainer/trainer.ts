@@ -1,0 +1,195 @@
+import type { Device, Variable } from '../engine/index.ts';
+import type { LanguageModel } from '../models/model.ts';
+import { optimizerSteps, warmupStepCount } from './config.ts';
+import type { TrainSettings } from './config.ts';
+import type { Batch, BatchPosition } from './data/batches.ts';
+import { batches } from './data/batches.ts';
+import type { TokenizedRow } from './data/tokenized.ts';
+import type { MemoryPlan } from './events.ts';
+import type { Loss } from './losses/loss.ts';
+import type { StepMetrics } from './metrics.ts';
+import { Optimizer } from './optimizer.ts';
+import { capacityOf } from './pack.ts';
+import { scheduleFactor } from './schedule.ts';
+import type { Microbatch } from './step.ts';
+import { LossProgram, microbatch, weightsOf } from './step.ts';
+
+export interface TrainerOptions {
+  readonly model: LanguageModel;
+  readonly device: Device;
+  readonly loss: Loss;
+  readonly rows: readonly TokenizedRow[];
+  /** Reference log-probs of a row's completions, in the order of the loss's sequence; unused by some losses. */
+  readonly referenceOf: (row: TokenizedRow) => readonly number[];
+  readonly settings: TrainSettings;
+}
+
+/** Where a run is between two steps; with the variables of `state`, all that a checkpoint needs. */
+export interface TrainerPosition {
+  /** Optimizer steps done. */
+  readonly step: number;
+  readonly position: BatchPosition;
+  /** Tokens of prompts and completions so far, as TRL counts them: a pair's prompt twice. */
+  readonly tokensSeen: number;
+}
+
+export interface StepResult {
+  /** Optimizer steps done, this one included. */
+  readonly step: number;
+  /** Metrics of each microbatch, and of the step as a whole. */
+  readonly microbatches: readonly StepMetrics[];
+  readonly metrics: StepMetrics;
+  /** Tokens that the model computed. */
+  readonly tokens: number;
+  readonly seconds: number;
+  /** Whether an epoch ended with this step. */
+  readonly epochEnd: boolean;
+}
+
+/** The training loop: one optimizer step after the other, whatever the loss. */
+export class Trainer {
+  readonly totalSteps: number;
+  readonly stepsPerEpoch: number;
+  readonly warmupSteps: number;
+  #position: TrainerPosition = { step: 0, position: { epoch: 0, index: 0 }, tokensSeen: 0 };
+
+  private constructor(
+    private readonly options: TrainerOptions,
+    private readonly optimizer: Optimizer,
+    private readonly program: LossProgram,
+  ) {
+    const { settings, rows } = options;
+    const { total, perEpoch } = optimizerSteps(settings, rows.length);
+    this.totalSteps = total;
+    this.stepsPerEpoch = perEpoch;
+    this.warmupSteps =
+      settings.lrSchedulerType === 'constant' ? 0 : warmupStepCount(settings.warmupSteps, total);
+  }
+
+  /** Traces and places the programs; the memory of the whole run is known when it resolves. */
+  static async create(options: TrainerOptions): Promise<Trainer> {
+    const { model, loss, device, rows, settings } = options;
+    const groups = [
+      { name: 'model', parameters: model.parameters },
+      ...(loss.parameters ? [{ name: 'value', parameters: loss.parameters }] : []),
+    ];
+    const optimizer = new Optimizer(groups, {
+      name: settings.optim,
+      weightDecay: settings.weightDecay,
+      beta1: settings.adamBeta1,
+      beta2: settings.adamBeta2,
+      epsilon: settings.adamEpsilon,
+      maxGradNorm: settings.maxGradNorm,
+    });
+    const sequences = rows.map((row) => loss.sequence(row));
+    const capacity = capacityOf(sequences, settings.perDeviceTrainBatchSize);
+    const program = await LossProgram.load(model, loss, capacity, device, optimizer);
+    await optimizer.load(device);
+    return new Trainer(options, optimizer, program);
+  }
+
+  /** Bytes of the run, before its first step. */
+  get memory(): MemoryPlan {
+    const bytes = (variables: readonly Variable[]) =>
+      variables.reduce((n, v) => n + 4 * v.type.shape.reduce((a, b) => a * b, 1), 0);
+    const parts = {
+      parameters: bytes(this.optimizer.parameters.map((p) => p.variable)),
+      gradients: bytes(this.optimizer.gradients),
+      optimizer: bytes(this.optimizer.moments),
+      arena: this.program.arenaBytes,
+    };
+    return { ...parts, total: Object.values(parts).reduce((a, b) => a + b, 0) };
+  }
+
+  get position(): TrainerPosition {
+    return this.#position;
+  }
+
+  /** Goes on from a position whose variables have been written to the device. */
+  resume(position: TrainerPosition): void {
+    this.#position = position;
+    this.optimizer.steps = position.step;
+  }
+
+  /** What a checkpoint keeps beside the model's weights: moments, and the loss's own parameters. */
+  get state(): readonly Variable[] {
+    return [...(this.options.loss.parameters ?? []).map((p) => p.variable), ...this.optimizer.moments];
+  }
+
+  /** The steps that are left. Stop iterating to stop training; the position is then that of the last step. */
+  async *steps(): AsyncGenerator<StepResult, void, undefined> {
+    const { rows, settings } = this.options;
+    const { perDeviceTrainBatchSize: batchSize, trainSamplingStrategy: strategy, seed } = settings;
+    const source = batches(rows, { batchSize, strategy, seed, start: this.#position.position });
+    while (this.#position.step < this.totalSteps) yield await this.#step(nextStep(source, settings));
+  }
+
+  async #step(step: readonly Batch<TokenizedRow>[]): Promise<StepResult> {
+    const began = performance.now();
+    const { loss, referenceOf, settings, rows } = this.options;
+    const number = this.#position.step + 1;
+    const all = step.map((batch) => microbatch(batch.rows, loss, referenceOf));
+    const weights = weightsOf(all, loss);
+    const microbatches: StepMetrics[] = [];
+    let total = 0;
+    for (const [i, batch] of all.entries()) {
+      const weight = weights[i] ?? 0;
+      const result = await this.program.run(batch, weight, number);
+      microbatches.push(result.metrics);
+      total += weight * result.loss;
+    }
+    const factor = scheduleFactor(settings.lrSchedulerType, number - 1, this.warmupSteps, this.totalSteps);
+    const rates = { model: settings.learningRate * factor, value: settings.hpo.valueLearningRate * factor };
+    const norms = await this.optimizer.step(rates);
+
+    const last = step[step.length - 1];
+    const next = last?.next ?? this.#position.position;
+    const tokensSeen = this.#position.tokensSeen + all.reduce((n, b) => n + countTokens(b), 0);
+    this.#position = { step: number, position: next, tokensSeen };
+    return {
+      step: number,
+      microbatches,
+      metrics: {
+        loss: total,
+        grad_norm: norms['model'] ?? NaN,
+        learning_rate: rates.model,
+        ...('value' in norms
+          ? { 'grad_norm/value': norms['value'], 'learning_rate/value': rates.value }
+          : {}),
+        num_tokens: tokensSeen,
+        epoch: next.epoch + next.index / rows.length,
+        'memory/bytes': this.options.device.memory.total,
+      },
+      tokens: all.reduce((n, b) => n + b.tokens, 0),
+      seconds: (performance.now() - began) / 1000,
+      epochEnd: last?.last ?? false,
+    };
+  }
+
+  dispose(): void {
+    this.program.dispose();
+    this.optimizer.dispose(this.options.device);
+  }
+}
+
+/** The batches of one optimizer step: fewer than asked where the epoch ends, as Transformers has it. */
+function nextStep(
+  source: Generator<Batch<TokenizedRow>, void, undefined>,
+  settings: TrainSettings,
+): Batch<TokenizedRow>[] {
+  const step: Batch<TokenizedRow>[] = [];
+  while (step.length < settings.gradientAccumulationSteps) {
+    const { value } = source.next();
+    if (!value) break;
+    step.push(value);
+    if (value.last) break;
+  }
+  return step;
+}
+
+function countTokens({ rows }: Microbatch): number {
+  return rows.reduce((n, row) => {
+    const completions = row.kind === 'pair' ? [row.chosen, row.rejected] : [row.completion];
+    return n + completions.reduce((m, c) => m + row.promptIds.length + c.ids.length, 0);
+  }, 0);
+}
