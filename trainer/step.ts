@@ -58,12 +58,19 @@ export class LossProgram {
       referenceLogps: f32([capacity.completions], 'completions'),
       weight: f32([]),
     };
-    const own = loss.inputTypes(capacity);
+    const own = prefixed(loss.inputTypes(capacity));
     const program = compile(optimizer ? 'train' : 'evaluate', { ...types, ...own }, (given) => {
       const inputs = given as { readonly [K in keyof typeof types]: Tensor };
       const { hidden, tokenLogps, logps } = logProbs(model, inputs);
       const { referenceLogps, lengths, weight } = inputs;
-      const graph = loss.build({ logps, referenceLogps, lengths, tokenLogps, hidden, inputs: given });
+      const graph = loss.build({
+        logps,
+        referenceLogps,
+        lengths,
+        tokenLogps,
+        hidden,
+        inputs: unprefixed(given),
+      });
       const outputs = { loss: graph.loss, logps, ...graph.outputs };
       if (!optimizer) return { outputs };
       const gradients = grad(
@@ -80,7 +87,7 @@ export class LossProgram {
   async run(batch: Microbatch, weight: number, step: number): Promise<MicrobatchResult> {
     const { loss, logps, ...outputs } = await this.executable.run({
       ...batch.packed,
-      ...this.loss.inputs(batch, step),
+      ...prefixed(this.loss.inputs(batch, step)),
       referenceLogps: batch.referenceLogps,
       weight: [weight],
     });
@@ -97,6 +104,19 @@ export class LossProgram {
     this.executable.dispose();
   }
 }
+
+/** A loss's own inputs have names of their own among a program's. */
+const PREFIX = 'loss.';
+
+const prefixed = <T>(record: Readonly<Record<string, T>>): Record<string, T> =>
+  Object.fromEntries(Object.entries(record).map(([name, value]) => [PREFIX + name, value]));
+
+const unprefixed = <T>(record: Readonly<Record<string, T>>): Record<string, T> =>
+  Object.fromEntries(
+    Object.entries(record).flatMap(([name, value]) =>
+      name.startsWith(PREFIX) ? [[name.slice(PREFIX.length), value]] : [],
+    ),
+  );
 
 /** How much each microbatch of a step counts: they add up to 1. */
 export function weightsOf(batches: readonly Microbatch[], loss: Loss): number[] {

@@ -4,6 +4,9 @@ import type { Span } from './call.ts';
 export const PAGE = 65536;
 export const MAX_PAGES = 65536;
 const ALIGNMENT = 64;
+/** Added to large stretches, so that a parameter, its gradient and moments do not all fall into the same cache sets. */
+const STAGGER = 1088;
+const LARGE = 65536;
 /** Bytes that the threads' barrier takes at address 0. */
 export const RESERVED = 1024;
 
@@ -23,7 +26,8 @@ export class Allocator {
 
   /** Memory that holds `bytes`, 64-byte aligned; errors say how much was asked and what is in use. */
   allocate(bytes: number, what: string): Span {
-    const size = Math.max(ALIGNMENT, Math.ceil(bytes / ALIGNMENT) * ALIGNMENT);
+    const aligned = Math.max(ALIGNMENT, Math.ceil(bytes / ALIGNMENT) * ALIGNMENT);
+    const size = aligned >= LARGE ? aligned + STAGGER : aligned;
     let at = this.#free.findIndex((f) => f.bytes >= size);
     if (at < 0) {
       this.#grow(size, what);

@@ -4,12 +4,12 @@
 // in decoding, read keys and values where they lie (attentionDecode.ts).
 
 import { FEW, decodeSegment, decodeTasks } from './attentionDecode';
-import { ALL, HEADS, HEAD_DIM, K, KEY_BLOCK, KEY_CAPACITY, KEY_ROWS, KV_HEADS, OWN, Q, QUERY_BLOCK, SCALE, SCRATCH,
-  SCRATCH_BYTES, SEGMENT_COUNT, V, bytes, columnPanel, dotKeys, keyEnd, keyLength, keyStart, packKeyColumns, panelsOf,
+import { ALL, HEADS, HEAD_DIM, K, KEY_BLOCK, KEY_CAPACITY, KEY_ROWS, KV_HEADS, LN2, LOG2E, OWN, Q, QUERY_BLOCK, SCALE, SCRATCH,
+  SCRATCH_BYTES, SEGMENT_COUNT, V, bytes, columnPanel, dotKeys, exp2Low, keyEnd, keyLength, keyStart, packKeyColumns, panelsOf,
   prefixLength, prefixStart, queryLength, queryStart, segmentAt, storePanel, sumKeys } from './attentionParts';
-import { exp4, log4 } from './math';
+import { log4 } from './math';
 import { packA, packPanels } from './pack';
-import { addressAt, floatAt, intAt, nextTask } from './record';
+import { addressAt, floatAt, fma, intAt, nextTask } from './record';
 import { MR, NR } from './tileSize';
 
 export { attentionGradKeys, attentionGradPack, attentionGradQueries } from './attentionGrad';
@@ -113,7 +113,7 @@ function attendBlock(p: usize, t: usize, h: i32, i: i32, n: i32, scratch: usize)
 
 /** The block's n queries meet keys [start, end) of kv head g; query r sees those before row `see` + r. */
 function attendKeys(p: usize, g: i32, start: i32, end: i32, see: i32, n: i32, scratch: usize): void {
-  const D = intAt(p, HEAD_DIM), scale = floatAt(p, SCALE), scores = scoresAt(scratch, D);
+  const D = intAt(p, HEAD_DIM), scale = floatAt(p, SCALE) * LOG2E, scores = scoresAt(scratch, D);
   const keys = packedK(p, g), values = packedV(p, g), apart = columnPanel(p);
   for (let block = start / MR * MR; block < end; block += KEY_BLOCK) {
     const from = max(start, block), seen = scores + bytes((from - block) * NR);
@@ -128,7 +128,7 @@ function attendKeys(p: usize, g: i32, start: i32, end: i32, see: i32, n: i32, sc
   }
 }
 
-/** State of 8 queries: the maximum of scale · score [8], the sum of exponentials [8]. */
+/** State of 8 queries: the maximum of scale · score [8], the sum of 2^(scale · score − maximum) [8]. */
 function startSoftmax(state: usize): void {
   v128.store(state, f32x4.splat(-f32.MAX_VALUE));
   v128.store(state, f32x4.splat(-f32.MAX_VALUE), 16);
@@ -136,7 +136,7 @@ function startSoftmax(state: usize): void {
   v128.store(state, f32x4.splat(0), 48);
 }
 
-/** Scores [n][8] become exp(scale · score − maximum), and state and output move to the new maximum. Query r sees the
+/** Scores [n][8] become 2^(scale · score − maximum), and state and output move to the new maximum. Query r sees the
  *  first `see` + r of the keys; the others get 0. */
 export function onlineSoftmax(scores: usize, n: i32, see: i32, scale: f32, state: usize, output: usize, D: i32): void {
   const end = scores + bytes(n * NR);
@@ -151,7 +151,7 @@ export function onlineSoftmax(scores: usize, n: i32, see: i32, scale: f32, state
   max1 = f32x4.pmax(before1, f32x4.mul(max1, factor));
   let sum0 = v128.load(state, 32), sum1 = v128.load(state, 48);
   if (v128.any_true(v128.or(f32x4.ne(max0, before0), f32x4.ne(max1, before1)))) {
-    const shrink0 = exp4(f32x4.sub(before0, max0)), shrink1 = exp4(f32x4.sub(before1, max1));
+    const shrink0 = exp2Low(f32x4.sub(before0, max0)), shrink1 = exp2Low(f32x4.sub(before1, max1));
     sum0 = f32x4.mul(sum0, shrink0);
     sum1 = f32x4.mul(sum1, shrink1);
     for (let at = output, last = output + bytes(D * NR); at < last; at += NR << 2) {
@@ -161,9 +161,10 @@ export function onlineSoftmax(scores: usize, n: i32, see: i32, scale: f32, state
     v128.store(state, max0);
     v128.store(state, max1, 16);
   }
+  const low0 = f32x4.neg(max0), low1 = f32x4.neg(max1);
   for (let at = scores; at < end; at += NR << 2) {
-    const p0 = exp4(f32x4.sub(f32x4.mul(v128.load(at), factor), max0));
-    const p1 = exp4(f32x4.sub(f32x4.mul(v128.load(at, 16), factor), max1));
+    const p0 = exp2Low(fma(v128.load(at), factor, low0));
+    const p1 = exp2Low(fma(v128.load(at, 16), factor, low1));
     v128.store(at, p0);
     v128.store(at, p1, 16);
     sum0 = f32x4.add(sum0, p0);
@@ -180,10 +181,10 @@ function hideKey(scores: usize, last: i32): void {
   v128.store(scores, v128.bitselect(hidden, v128.load(scores, 16), i32x4.le_s(i32x4(4, 5, 6, 7), r)), 16);
 }
 
-/** lse = maximum + ln sum, for `rows` queries `step` bytes apart; the maxima become 1 / sum (0 where no key is seen). */
+/** lse = ln 2 · maximum + ln sum, for `rows` queries `step` bytes apart; the maxima become 1 / sum (0 where no key is seen). */
 function finishSoftmax(state: usize, lse: usize, step: usize, rows: i32): void {
   for (let half: usize = 0; half < 32; half += 16) {
-    const sum = v128.load(state + half, 32), total = f32x4.add(v128.load(state + half), log4(sum));
+    const sum = v128.load(state + half, 32), total = fma(v128.load(state + half), f32x4.splat(LN2), log4(sum));
     const inverse = f32x4.div(f32x4.splat(1), sum);
     v128.store(state + half, v128.and(inverse, f32x4.gt(sum, f32x4.splat(0))));
     v128.store(state + half, total, 32);

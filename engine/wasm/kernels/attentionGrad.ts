@@ -4,10 +4,9 @@
 // dQ is summed within the chunk, and over the chunks by a last call: exact, the same for any number of threads, without
 // a second computation of S and dP.
 
-import { ALL, HEADS, HEAD_DIM, K, KEY_BLOCK, KEY_CAPACITY, KEY_ROWS, KV_HEADS, OWN, Q, QUERY_BLOCK, SCALE, SCRATCH,
-  SCRATCH_BYTES, SEGMENT_COUNT, V, bytes, columnPanel, dotKeys, keyEnd, keyLength, keyStart, packKeyColumns, panelsOf,
+import { ALL, HEADS, HEAD_DIM, K, KEY_BLOCK, KEY_CAPACITY, KEY_ROWS, KV_HEADS, LOG2E, OWN, Q, QUERY_BLOCK, SCALE, SCRATCH,
+  SCRATCH_BYTES, SEGMENT_COUNT, V, bytes, columnPanel, dotKeys, exp2Low, keyEnd, keyLength, keyStart, packKeyColumns, panelsOf,
   prefixLength, prefixStart, queryLength, queryStart, segmentAt, storePanel, sumKeys } from './attentionParts';
-import { exp4 } from './math';
 import { packA, packColumns, packPanels } from './pack';
 import { addressAt, floatAt, fma, intAt, nextTask } from './record';
 import { MR, NR } from './tileSize';
@@ -41,7 +40,7 @@ import { MR, NR } from './tileSize';
 @inline const Q_COLUMNS: usize = OWN + 11;
 // @ts-ignore
 @inline const D_OUT_COLUMNS: usize = OWN + 12;
-/** lse and Σ dOut · out of a panel's queries, [heads][panels][2][8]. */
+/** −lse / ln 2 and Σ dOut · out of a panel's queries, [heads][panels][2][8]. */
 // @ts-ignore
 @inline const STATS: usize = OWN + 13;
 /** dqᵀ summed over a chunk's keys, [chunks][heads][panels][D rounded up to MR][8]. */
@@ -132,7 +131,7 @@ function packQueries(p: usize, h: i32, row: i32, n: i32, panel: i32): void {
   const padded = panelsOf(n, NR) * NR;
   for (let i = 0; i < padded; i++) {
     const stats = statsAt(p, h, panel + i / NR) + bytes(i % NR), at = <usize>i * ld;
-    store<f32>(stats, i < n ? load<f32>(addressAt(p, LSE) + bytes((row + i) * heads + h)) : 0);
+    store<f32>(stats, i < n ? -LOG2E * load<f32>(addressAt(p, LSE) + bytes((row + i) * heads + h)) : 0);
     store<f32>(stats, i < n ? dotRows(dOut + at, out + at, D) : 0, 32);
   }
 }
@@ -239,15 +238,15 @@ function gradScoresOfBlock(p: usize, t: usize, g: i32, h: i32, block: i32, panel
 /** Scores and dP [rows][8], ROW bytes apart, become P = exp(scale · score − lse) and dS = P · (dP − delta), for keys
  *  [start, end) of the rows; the rows around them, and keys that a query does not see (j ≥ see + r), become 0. */
 export function gradScores(scores: usize, start: i32, end: i32, rows: i32, see: i32, scale: f32, stats: usize): void {
-  const factor = f32x4.splat(scale), lse0 = v128.load(stats), lse1 = v128.load(stats, 16);
+  const factor = f32x4.splat(scale * LOG2E), lse0 = v128.load(stats), lse1 = v128.load(stats, 16);
   const delta0 = v128.load(stats, 32), delta1 = v128.load(stats, 48);
   for (let j = 0; j < start; j++) clearKey(scores + <usize>j * ROW, -1);
   for (let j = end; j < rows; j++) clearKey(scores + <usize>j * ROW, -1);
   const last = scores + <usize>end * ROW;
   for (let at = scores + <usize>start * ROW; at < last; at += ROW) {
     const d = at + D_SCORES;
-    const p0 = exp4(f32x4.sub(f32x4.mul(v128.load(at), factor), lse0));
-    const p1 = exp4(f32x4.sub(f32x4.mul(v128.load(at, 16), factor), lse1));
+    const p0 = exp2Low(fma(v128.load(at), factor, lse0));
+    const p1 = exp2Low(fma(v128.load(at, 16), factor, lse1));
     v128.store(at, p0);
     v128.store(at, p1, 16);
     v128.store(d, f32x4.mul(p0, f32x4.sub(v128.load(d), delta0)));

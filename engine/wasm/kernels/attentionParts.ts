@@ -3,7 +3,7 @@
 
 import { tile } from './micro';
 import { packColumns } from './pack';
-import { addressAt, intAt } from './record';
+import { addressAt, fma, intAt } from './record';
 import { MR, NR } from './tileSize';
 
 // Fields of the record that all calls of both ops begin with.
@@ -45,7 +45,7 @@ import { MR, NR } from './tileSize';
 @inline export const QUERY_BLOCK: i32 = 64;
 /** Keys at a time, a multiple of MR in both binaries. */
 // @ts-ignore
-@inline export const KEY_BLOCK: i32 = 96;
+@inline export const KEY_BLOCK: i32 = 48;
 /** Key end of queries that see all keys: no key lies behind it. */
 // @ts-ignore
 @inline export const ALL: i32 = 0x3fffffff;
@@ -74,6 +74,27 @@ export function packKeyColumns(source: usize, ld: usize, start: i32, rows: i32, 
 
 /** Bytes between two column panels of packKeyColumns. */
 @inline export function columnPanel(p: usize): usize { return bytes(panelsOf(intAt(p, KEY_CAPACITY), MR) * MR * MR); }
+
+// Adding 1.5 · 2^23 rounds a float to an integer, which then lies in the low bits of the sum.
+// @ts-ignore
+@inline const ROUND: f32 = 12582912;
+// @ts-ignore
+@inline export const LOG2E: f32 = 1.4426950408889634;
+// @ts-ignore
+@inline export const LN2: f32 = 0.6931471805599453;
+
+/** 2^x for the x of a softmax, which are at most a little above 0; exactly 0 below −125. NaN stays NaN. Relative error
+ *  1.0e-7 (2^r = 1 + r · q(r) on |r| ≤ ½, q interpolated at Chebyshev nodes). */
+@inline export function exp2Low(x: v128): v128 {
+  const t = f32x4.add(x, f32x4.splat(ROUND)), r = f32x4.sub(x, f32x4.sub(t, f32x4.splat(ROUND)));
+  let q = fma(f32x4.splat(1.5453163e-4), r, f32x4.splat(1.3390863e-3));
+  q = fma(q, r, f32x4.splat(9.618083e-3));
+  q = fma(q, r, f32x4.splat(5.550357e-2));
+  q = fma(q, r, f32x4.splat(2.4022651e-1));
+  q = fma(q, r, f32x4.splat(6.9314718e-1));
+  const power = i32x4.add(fma(q, r, f32x4.splat(1)), i32x4.shl(t, 23));
+  return v128.andnot(power, f32x4.lt(x, f32x4.splat(-125)));
+}
 
 /** c[n · MR, 8] = a · b for n row panels of keys, a [n][D][MR], and a panel of queries, b [D][8]. */
 export function dotKeys(a: usize, n: i32, b: usize, c: usize, ldc: usize, D: i32): void {

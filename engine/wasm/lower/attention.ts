@@ -5,7 +5,7 @@ import { address, float, int, numberAttr, operand, rowsOf } from '../call.ts';
 
 // These follow kernels/attentionParts.ts.
 const QUERY_BLOCK = 64;
-const KEY_BLOCK = 96;
+const KEY_BLOCK = 48;
 /** Segments of up to so many queries read keys and values where they lie. */
 const FEW = 4;
 

@@ -7,8 +7,8 @@ import { address, flag, int, operand, rowsOf } from '../call.ts';
 const PANEL = 8;
 /** Packed columns of B that one pair of calls works on: their panels fill at most this many bytes. */
 const PACKED_BYTES = 16 << 20;
-/** Up to this many rows, B is read where it lies. */
-const FEW_ROWS = 4;
+/** Up to this many rows of A, B is read where it lies: rows of weights (given as [N, K]), or columns. */
+const FEW_ROWS = { transposeB: 24, plain: 8 };
 /** B of at most this many bytes stays in the caches, and is multiplied as it lies where its rows are whole panels. */
 const SMALL_BYTES = 128 << 10;
 /** A thread's scratch in gemm: one register tile, and 96 rows of A by a block of k of at most 320. */
@@ -44,7 +44,8 @@ function productOf([a, b]: readonly { readonly shape: readonly number[] }[], att
 }
 
 function planOf({ m, n, k, transposeA, transposeB }: Product): Plan {
-  if (n === 1 || (m <= FEW_ROWS && (!transposeA || m === 1))) return { kind: 'gemv' };
+  const few = m <= (transposeB ? FEW_ROWS.transposeB : FEW_ROWS.plain) && (!transposeA || m === 1);
+  if (few || n === 1) return { kind: 'gemv' };
   if (!transposeB && n % PANEL === 0 && 4 * n * k <= SMALL_BYTES) return { kind: 'direct' };
   const most = Math.max(PANEL, Math.floor(PACKED_BYTES / (4 * Math.max(k, 1) * PANEL)) * PANEL);
   return { kind: 'packed', columns: roundUp(Math.ceil(n / Math.ceil(n / most)), PANEL) };
