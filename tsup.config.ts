@@ -19,4 +19,5 @@ export default defineConfig({
   splitting: true,
   sourcemap: true,
   clean: true,
+  dts: process.env.DTS ? { entry: { index: "index.ts", engine: "engine/index.ts", models: "models/index.ts", trainer: "trainer/index.ts" }, compilerOptions: { ignoreDeprecations: "6.0" } } : false,
 });

@@ -12,7 +12,7 @@ export interface Interruptible {
   /** Asks the work to stop at its next good moment. */
   signal: AbortSignal;
   /** 130 or 143 after a signal, else undefined. */
-  exitCode(): number | undefined;
+  readonly exitCode: () => number | undefined;
 }
 
 /**

@@ -10,10 +10,10 @@ const brokenPipe = 141;
 export async function runProcess(work: Work): Promise<void> {
   const { stdout, stderr } = process;
   // results that nobody reads end the program; a training run outlives the reader of its progress
-  stdout.on('error', (error) =>
+  stdout.on('error', (error: unknown) =>
     process.exit(isBrokenPipe(error) ? brokenPipe : reportError(error, stderr, version)),
   );
-  stderr.on('error', (error) => {
+  stderr.on('error', (error: unknown) => {
     if (!isBrokenPipe(error)) process.exit(1);
   });
   process.on('uncaughtException', (error) => process.exit(reportError(error, stderr, version)));
@@ -21,6 +21,6 @@ export async function runProcess(work: Work): Promise<void> {
   process.exitCode = await runCli(process.argv.slice(2), context, work);
 }
 
-function isBrokenPipe(error: Error): boolean {
-  return 'code' in error && error.code === 'EPIPE';
+function isBrokenPipe(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EPIPE';
 }

@@ -48,7 +48,8 @@ export function evaluationJson(
     ...metrics,
   };
   for (const [name, means] of Object.entries(auxiliary)) {
-    for (const [side, value] of Object.entries(means)) {
+    for (const side of ['chosen', 'rejected', 'sampled'] as const) {
+      const value = means[side];
       if (value !== undefined) flat[`auxiliary/${name}/${side}`] = value;
     }
   }

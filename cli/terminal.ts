@@ -16,7 +16,7 @@ export interface Terminal {
 
 export function processTerminal(): Terminal {
   const { stdout, stderr, env } = process;
-  return { stdout, stderr, live: stderr.isTTY === true && env['TERM'] !== 'dumb' };
+  return { stdout, stderr, live: stderr.isTTY && env['TERM'] !== 'dumb' };
 }
 
 export interface Paint {

@@ -56,7 +56,7 @@ export function applyAll<A extends Attrs>(op: Op<A>, inputs: readonly Tensor[], 
     inputs.map((t) => t.type),
     attrs,
   );
-  const node: Node = { id: nextId++, op: op as Op, attrs, inputs, types };
+  const node: Node = { id: nextId++, op, attrs, inputs, types };
   return types.map((_, i) => new Tensor(node, i));
 }
 

@@ -111,8 +111,8 @@ export function foldSums(roots: readonly Tensor[]): Tensor[] {
 function chooseFolds(terms: readonly Tensor[], canFold: (t: Tensor) => boolean): Tensor[] {
   const candidates = terms.filter(canFold);
   const fixed = terms.filter((t) => !canFold(t));
-  const several = candidates.filter((t) => t.node.types.length > 1);
-  const first = fixed.length > 0 && fixed.every((t) => isLeaf(t.node)) ? several[0] : undefined;
+  const several = candidates.find((t) => t.node.types.length > 1);
+  const first = fixed.length > 0 && fixed.every((t) => isLeaf(t.node)) ? several : undefined;
   const folded = [...(first ? [first] : []), ...candidates.filter((t) => t.node.types.length === 1)];
   return folded.length === terms.length ? folded.slice(1) : folded;
 }

@@ -1,6 +1,7 @@
 import { PrefgradError } from '../engine/errors.ts';
 import type { Device, Executable, Update } from '../engine/index.ts';
 import { Variable, attention, compile, f32, gatherRows, i32, linear, updateRows } from '../engine/index.ts';
+import { checkTokens } from './limits.ts';
 import type { LanguageModel } from './model.ts';
 import { modelInputTypes } from './model.ts';
 import type { SamplingOptions } from './sampler.ts';
@@ -63,7 +64,7 @@ export class Generator {
     );
   }
 
-  /** Completions of token prompts, in their order. Errors: an empty prompt, or one that fills the context. */
+  /** Completions of token prompts, in their order. Errors: a prompt that is empty, fills the context, or has unknown ids. */
   async generate(prompts: readonly (readonly number[])[], options: GenerateOptions): Promise<Generated[]> {
     checkSampling(options);
     prompts.forEach((prompt, i) => {
@@ -73,6 +74,7 @@ export class Generator {
         throw new PrefgradError(
           `prompt ${i + 1} has ${prompt.length} tokens, which leaves no room in a context of ${this.contextLength}`,
         );
+      checkTokens(prompt, `prompt ${i + 1}`, this.model);
     });
     const results: Generated[] = [];
     for (let start = 0; start < prompts.length; start += this.sequences)

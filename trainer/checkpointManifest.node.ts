@@ -4,6 +4,9 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { PrefgradError } from '../engine/errors.ts';
 
+const readChunks = (path: string): AsyncIterable<Uint8Array> =>
+  createReadStream(path, { highWaterMark: 1 << 20 });
+
 export const manifestName = 'manifest.json';
 
 /** What a checkpoint's manifest.json says; it is written last, so a folder that has one was whole. */
@@ -79,7 +82,7 @@ export async function findDamage(checkpoint: Checkpoint): Promise<string | undef
     }
     const hash = createHash('sha256');
     try {
-      for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk);
+      for await (const chunk of readChunks(path)) hash.update(chunk);
     } catch (error) {
       return `${path} cannot be read (${error instanceof Error ? error.message : String(error)})`;
     }

@@ -23,7 +23,7 @@ export interface EvaluateFileOptions {
 /** Measures a model on held-out rows; a training configuration gives rewards, β, lengths and sampling. */
 export async function evaluateFile(
   options: EvaluateFileOptions,
-  hooks: { readonly config?: TrainConfig | undefined; onEvent(event: TrainEvent): void },
+  hooks: { readonly config?: TrainConfig | undefined; onEvent: (event: TrainEvent) => void },
 ): Promise<Evaluation> {
   const given = hooks.config ?? parseSettings({ method: 'dpo' }, { source: 'defaults' });
   const settings = { ...given, maxLength: options.maxLength ?? given.maxLength };
@@ -38,7 +38,7 @@ export async function evaluateFile(
   const session = await openSession({ ...options, onProgress });
   try {
     const { tokenizer, model, device } = session;
-    const { rows, warnings } = await loadRows(options.data, tokenizer, settings, 'evaluate');
+    const { rows, warnings } = await loadRows(options.data, tokenizer, model, settings, 'evaluate');
     for (const message of warnings) hooks.onEvent({ type: 'warning', message });
     const rewards = await createRewards(settings.rewards);
     const index = new Map<TokenizedRow, number>(rows.map((row, i) => [row, i]));
@@ -64,15 +64,15 @@ export async function evaluateFile(
   /** Log-probs of the reference for every row, its model loaded and gone before the other comes. */
   async function referenceScores(): Promise<number[][] | undefined> {
     if (options.reference === undefined || !loss.usesReference) return undefined;
-    const session = await openSession({ ...options, model: options.reference, onProgress });
+    const before = await openSession({ ...options, model: options.reference, onProgress });
     try {
-      const { rows } = await loadRows(options.data, session.tokenizer, settings, 'evaluate');
-      const scores = await new Scorer(session.model, session.device).score(
+      const { rows } = await loadRows(options.data, before.tokenizer, before.model, settings, 'evaluate');
+      const scores = await new Scorer(before.model, before.device).score(
         rows.map((row) => loss.sequence(row)),
       );
       return scores.map((row) => row.map((s) => s.logp));
     } finally {
-      await session.dispose();
+      await before.dispose();
     }
   }
 }

@@ -4,6 +4,7 @@ import type { LanguageModel } from '../models/model.ts';
 import type { Tokenizer } from '../models/tokenizer.ts';
 import type { SamplingSettings } from './config.ts';
 import { Random } from './data/random.ts';
+import { checkRows } from './data/modelLimits.ts';
 import type { TokenizedRow } from './data/tokenized.ts';
 import { completionsOf } from './data/tokenized.ts';
 import type { AuxiliaryMeans, Evaluation, Phase, Sample } from './events.ts';
@@ -34,7 +35,7 @@ export interface EvaluationOptions {
 }
 
 interface Hooks {
-  onProgress?(phase: Phase, done: number, total: number): void;
+  readonly onProgress?: (phase: Phase, done: number, total: number) => void;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -43,7 +44,12 @@ const STREAMS = 8;
 
 /** Measures a model's present weights on held-out rows, and on what it writes after their prompts. */
 export class Evaluator {
-  constructor(private readonly options: EvaluationOptions) {}
+  /** Rewards of the held-out completions, which stay the same. */
+  #given: Promise<RewardResult> | undefined;
+
+  constructor(private readonly options: EvaluationOptions) {
+    checkRows(options.rows, options.model);
+  }
 
   async evaluate(step: number, hooks: Hooks = {}): Promise<Evaluation> {
     const { rewards } = this.options;
@@ -53,7 +59,7 @@ export class Evaluator {
     const auxiliary: Record<string, AuxiliaryMeans> = {};
     const names = rewards.map((r) => r.name);
     if (rewards.length > 0) {
-      const given = await this.#rewardsOf(this.options.rows.flatMap(targetsOf));
+      const given = await (this.#given ??= this.#rewardsOf(this.options.rows.flatMap(targetsOf)));
       const sides = this.options.rows.flatMap((row) => completionsOf(row).map((_, i) => sideOf(row, i)));
       for (const name of [...names, ...(names.length > 1 ? ['total'] : [])]) {
         const scores = name === 'total' && !names.includes(name) ? given.total : given.scores.get(name);
@@ -144,7 +150,7 @@ export class Evaluator {
           topK: sampling.topK ?? undefined,
           topP: sampling.topP,
           stopTokens,
-          uniform: (prompt) => streams[prompt]?.next() ?? 0,
+          uniform: (prompt) => streams[prompt]?.uniform() ?? 0,
           onToken: () => onProgress?.('sample', Math.min(++done, total), total),
           signal,
         },

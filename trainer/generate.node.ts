@@ -24,7 +24,7 @@ export interface GenerateTextOptions {
  */
 export async function generateText(
   options: GenerateTextOptions,
-  hooks: { onText(piece: string): void; onEvent(event: TrainEvent): void },
+  hooks: { onText: (piece: string) => void; onEvent: (event: TrainEvent) => void },
 ): Promise<{ completion: string; tokens: number; finishReason: 'eos' | 'length' }> {
   const { prompt, chat, maxNewTokens, seed } = options;
   const session = await openSession({
@@ -41,10 +41,14 @@ export async function generateText(
     const ids = [...(addBos ? [bos] : []), ...tokenizer.encode(text)];
     if (ids.length === 0)
       throw new PrefgradError('the prompt has no token and the tokenizer no BOS; give some text');
+    if (ids.length >= model.contextLength)
+      throw new PrefgradError(
+        `the prompt has ${ids.length} tokens, but the model's context is ${model.contextLength}; shorten it`,
+      );
     const random = new Random(seed);
     const stream = tokenizer.stream({ skipSpecialTokens: true });
     const context = Math.min(model.contextLength, ids.length + maxNewTokens);
-    const generator = new Generator(model, device, 1, Math.max(context, ids.length + 1));
+    const generator = new Generator(model, device, 1, context);
     let completion = '';
     const say = (piece: string): void => {
       completion += piece;
@@ -53,7 +57,7 @@ export async function generateText(
     const [generated] = await generator.generate([ids], {
       ...options,
       stopTokens: stopTokensOf(session),
-      uniform: () => random.next(),
+      uniform: () => random.uniform(),
       onToken: (_, token) => say(stream.push(token)),
     });
     say(stream.end());

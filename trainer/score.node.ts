@@ -23,7 +23,7 @@ export interface ScoreFileOptions {
  */
 export async function scoreFile(
   options: ScoreFileOptions,
-  { onEvent }: { onEvent(event: TrainEvent): void },
+  { onEvent }: { onEvent: (event: TrainEvent) => void },
 ): Promise<{ rows: number; leftOut: number }> {
   const session = await openSession({
     ...options,
@@ -32,9 +32,8 @@ export async function scoreFile(
   });
   try {
     const { model, device, tokenizer } = session;
-    const maxLength = Math.min(options.maxLength ?? model.contextLength, model.contextLength);
-    const { rows, leftOut, warnings } = await loadRowsForScoring(options.data, tokenizer, {
-      maxLength,
+    const { rows, leftOut, warnings } = await loadRowsForScoring(options.data, tokenizer, model, {
+      maxLength: options.maxLength ?? null,
       addBos: options.addBos,
     });
     for (const message of warnings) onEvent({ type: 'warning', message });

@@ -1,6 +1,7 @@
 import type { Device, Executable, Numbers } from '../engine/index.ts';
 import { compile, gatherRows, scatterAddRows, tokenLogProbs } from '../engine/index.ts';
 import type { Tensor } from '../engine/index.ts';
+import { checkTokens } from '../models/limits.ts';
 import type { LanguageModel } from '../models/model.ts';
 import type { Capacity, Sequence } from './pack.ts';
 import { addNeeds, capacityOf, fits, needOf, pack, packedTypes } from './pack.ts';
@@ -33,12 +34,15 @@ export class Scorer {
     private readonly device: Device,
   ) {}
 
-  /** For each sequence the scores of its completions, in order. */
+  /** For each sequence the scores of its completions, in order. Errors: tokens that are no input of the model. */
   async score(
     sequences: readonly Sequence[],
     onProgress?: (done: number, total: number) => void,
     signal?: AbortSignal,
   ): Promise<Score[][]> {
+    sequences.forEach(({ promptIds, completions }, i) => {
+      for (const ids of completions) checkTokens([...promptIds, ...ids], `sequence ${i + 1}`, this.model);
+    });
     const results: Score[][] = [];
     const { capacity, executable } = await this.#load(sequences);
     while (results.length < sequences.length) {

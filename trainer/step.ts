@@ -1,4 +1,4 @@
-import type { Device, Executable, Numbers, Tensor } from '../engine/index.ts';
+import type { Device, Executable } from '../engine/index.ts';
 import { compile, f32, grad, mul } from '../engine/index.ts';
 import type { LanguageModel } from '../models/model.ts';
 import type { TokenizedRow } from './data/tokenized.ts';
@@ -59,8 +59,7 @@ export class LossProgram {
       weight: f32([]),
     };
     const own = prefixed(loss.inputTypes(capacity));
-    const program = compile(optimizer ? 'train' : 'evaluate', { ...types, ...own }, (given) => {
-      const inputs = given as { readonly [K in keyof typeof types]: Tensor };
+    const program = compile(optimizer ? 'train' : 'evaluate', { ...types, ...own }, (inputs) => {
       const { hidden, tokenLogps, logps } = logProbs(model, inputs);
       const { referenceLogps, lengths, weight } = inputs;
       const graph = loss.build({
@@ -69,7 +68,7 @@ export class LossProgram {
         lengths,
         tokenLogps,
         hidden,
-        inputs: unprefixed(given),
+        inputs: unprefixed(inputs),
       });
       const outputs = { loss: graph.loss, logps, ...graph.outputs };
       if (!optimizer) return { outputs };
@@ -95,7 +94,7 @@ export class LossProgram {
       loss: loss?.[0] ?? NaN,
       logps: logps ?? [],
       referenceLogps: batch.referenceLogps,
-      outputs: outputs as Record<string, Numbers>,
+      outputs,
     };
     return { loss: numbers.loss, metrics: this.loss.metrics(batch, numbers) };
   }

@@ -39,7 +39,7 @@ import { ValueHead } from './valueHead.ts';
 export interface TrainHooks {
   /** Aborted: the step ends, a checkpoint is saved, and the run ends as `stopped`. */
   readonly signal: AbortSignal;
-  onEvent(event: TrainEvent): void;
+  readonly onEvent: (event: TrainEvent) => void;
 }
 
 /** A whole run from a configuration: everything that it says is read, trained and written. */
@@ -91,9 +91,9 @@ class Run {
   async run(): Promise<void> {
     const { config, session, signal } = this;
     const { model, device, tokenizer } = session;
-    const data = await loadRows(config.data, tokenizer, config, 'train');
+    const data = await loadRows(config.data, tokenizer, model, config, 'train');
     const heldOut =
-      config.evalData === null ? undefined : await loadRows(config.evalData, tokenizer, config, 'evaluate');
+      config.evalData === null ? undefined : await loadRows(config.evalData, tokenizer, model, config, 'evaluate');
     const prepared = await this.#prepare(data.rows);
     const references = await this.#references(prepared.loss, [...data.rows, ...(heldOut?.rows ?? [])]);
     const referenceOf = (row: TokenizedRow) => references.get(row) ?? [];
@@ -149,36 +149,43 @@ class Run {
         stopTokens: stopTokensOf(session),
         seed: config.seed,
       });
-    let evaluatedAt = -1;
-    const evaluate = async (epoch?: number): Promise<void> => {
-      if (!evaluator || evaluatedAt === trainer.position.step) return;
-      evaluatedAt = trainer.position.step;
-      const evaluation = await evaluator.evaluate(trainer.position.step, {
-        onProgress: this.#progress,
-        signal,
-      });
+    const evaluate = async (): Promise<void> => {
+      const { step } = trainer.position;
+      if (!evaluator || this.#evaluatedAt === step) return;
+      const evaluation = await evaluator.evaluate(step, { onProgress: this.#progress, signal });
       this.#emit({ type: 'evaluation', evaluation });
-      if (trainer.position.step > 0) await metrics.append(evaluationLine(evaluation, epoch));
+      if (step > 0) await metrics.append(evaluationLine(evaluation, trainer.epoch));
     };
 
     try {
       signal.throwIfAborted();
       if (!resumed) await evaluate();
-      let stopped = false;
-      for await (const result of trainer.steps()) {
-        await this.#afterStep(result, trainer, metrics, evaluate, data.rows.length);
-        if (signal.aborted) {
-          stopped = true;
-          break;
+      const stopped = await untilAborted(signal, async () => {
+        if (resumed) await this.#evaluateWhereDue(trainer, evaluate);
+        for await (const result of trainer.steps()) {
+          await this.#afterStep(result, trainer, metrics, evaluate, data.rows.length);
+          signal.throwIfAborted();
         }
-      }
+        await evaluate();
+      });
       if (stopped) await this.#checkpoint(trainer, data.rows.length);
-      else await evaluate(trainer.position.position.epoch);
       await this.#finish(trainer, stopped, metricsPath);
     } finally {
       await metrics.close();
       trainer.dispose();
     }
+  }
+
+  /** The last step that was evaluated, before a resume too. */
+  get #evaluatedAt(): number {
+    return this.record.evaluations.at(-1)?.step ?? -1;
+  }
+
+  /** The evaluation that belongs to the step just done; a run stopped in the middle of one makes up for it. */
+  async #evaluateWhereDue(trainer: Trainer, evaluate: () => Promise<void>): Promise<void> {
+    const { evalStrategy, evalSteps } = this.config;
+    const { step, position } = trainer.position;
+    if (isDue(evalStrategy, evalSteps, step, position.index === 0)) await evaluate();
   }
 
   /** The loss, and for HPO its rewards (computed now, before the first step) and its value head. */
@@ -209,7 +216,7 @@ class Run {
     await valueHead.start(
       device,
       path === null
-        ? { uniform: () => random.next(), mean: meanOf([...total]) }
+        ? { uniform: () => random.uniform(), mean: meanOf([...total]) }
         : { weights: await readTensors(path) },
     );
     return { loss: makeLoss(config, { valueHead, rewardOf }), rewards, normalization };
@@ -253,7 +260,7 @@ class Run {
     result: StepResult,
     trainer: Trainer,
     metrics: Awaited<ReturnType<typeof openMetrics>>,
-    evaluate: (epoch?: number) => Promise<void>,
+    evaluate: () => Promise<void>,
     rows: number,
   ): Promise<void> {
     const { config, window } = this;
@@ -285,10 +292,9 @@ class Run {
           message: `${bad.join(', ')} not finite at step ${step}; lower learning_rate?`,
         });
     }
-    const due = (strategy: 'no' | 'steps' | 'epoch', every: number) =>
-      strategy === 'steps' ? step % every === 0 : strategy === 'epoch' && epochEnd;
-    if (due(config.evalStrategy, config.evalSteps)) await evaluate(result.metrics['epoch']);
-    if (due(config.saveStrategy, config.saveSteps) || (last && config.saveStrategy !== 'no')) {
+    await this.#evaluateWhereDue(trainer, evaluate);
+    const due = isDue(config.saveStrategy, config.saveSteps, step, epochEnd);
+    if (due || (last && config.saveStrategy !== 'no')) {
       await metrics.sync();
       await this.#checkpoint(trainer, rows);
     }
@@ -356,6 +362,22 @@ class Run {
     await mkdir(config.outputDir, { recursive: true });
     await writeFile(`${reportPath}.partial`, renderReport(this.record));
     await rename(`${reportPath}.partial`, reportPath);
+  }
+}
+
+/** Whether something that is done every so often is to be done after a step. */
+function isDue(strategy: 'no' | 'steps' | 'epoch', every: number, step: number, epochEnd: boolean): boolean {
+  return strategy === 'steps' ? step % every === 0 : strategy === 'epoch' && epochEnd;
+}
+
+/** Whether work ended because the signal was aborted; its other errors are thrown on. */
+async function untilAborted(signal: AbortSignal, work: () => Promise<void>): Promise<boolean> {
+  try {
+    await work();
+    return false;
+  } catch (error) {
+    if (signal.aborted && error === signal.reason) return true;
+    throw error;
   }
 }
 

@@ -4,6 +4,7 @@ import { optimizerSteps, warmupStepCount } from './config.ts';
 import type { TrainSettings } from './config.ts';
 import type { Batch, BatchPosition } from './data/batches.ts';
 import { batches } from './data/batches.ts';
+import { checkRows } from './data/modelLimits.ts';
 import type { TokenizedRow } from './data/tokenized.ts';
 import type { MemoryPlan } from './events.ts';
 import type { Loss } from './losses/loss.ts';
@@ -66,9 +67,13 @@ export class Trainer {
       settings.lrSchedulerType === 'constant' ? 0 : warmupStepCount(settings.warmupSteps, total);
   }
 
-  /** Traces and places the programs; the memory of the whole run is known when it resolves. */
+  /**
+   * Traces and places the programs; the memory of the whole run is known, and taken, when it resolves. Errors: rows
+   * that the model or the loss cannot take, named; more memory than there is, in bytes.
+   */
   static async create(options: TrainerOptions): Promise<Trainer> {
     const { model, loss, device, rows, settings } = options;
+    checkRows(rows, model);
     const groups = [
       { name: 'model', parameters: model.parameters },
       ...(loss.parameters ? [{ name: 'value', parameters: loss.parameters }] : []),
@@ -83,9 +88,33 @@ export class Trainer {
     });
     const sequences = rows.map((row) => loss.sequence(row));
     const capacity = capacityOf(sequences, settings.perDeviceTrainBatchSize);
-    const program = await LossProgram.load(model, loss, capacity, device, optimizer);
-    await optimizer.load(device);
-    return new Trainer(options, optimizer, program);
+    let program: LossProgram | undefined;
+    try {
+      program = await LossProgram.load(model, loss, capacity, device, optimizer);
+      await optimizer.load(device);
+      const trainer = new Trainer(options, optimizer, program);
+      trainer.#checkBatches();
+      return trainer;
+    } catch (error) {
+      program?.dispose();
+      optimizer.dispose(device);
+      throw error;
+    }
+  }
+
+  /** Asks the loss about every batch of the run, so that one it cannot take is known before the first step. */
+  #checkBatches(): void {
+    const { loss, settings } = this.options;
+    if (loss.checkBatch === undefined) return;
+    const source = this.#batches({ epoch: 0, index: 0 });
+    for (let step = 0; step < this.totalSteps; step++)
+      for (const { rows } of nextStep(source, settings)) loss.checkBatch(rows);
+  }
+
+  #batches(start: BatchPosition): Generator<Batch<TokenizedRow>, void, undefined> {
+    const { rows, settings } = this.options;
+    const { perDeviceTrainBatchSize: batchSize, trainSamplingStrategy: strategy, seed } = settings;
+    return batches(rows, { batchSize, strategy, seed, start });
   }
 
   /** Bytes of the run, before its first step. */
@@ -99,6 +128,12 @@ export class Trainer {
       arena: this.program.arenaBytes,
     };
     return { ...parts, total: Object.values(parts).reduce((a, b) => a + b, 0) };
+  }
+
+  /** Epochs done, with the share of the present one. */
+  get epoch(): number {
+    const { epoch, index } = this.#position.position;
+    return epoch + index / this.options.rows.length;
   }
 
   get position(): TrainerPosition {
@@ -118,15 +153,14 @@ export class Trainer {
 
   /** The steps that are left. Stop iterating to stop training; the position is then that of the last step. */
   async *steps(): AsyncGenerator<StepResult, void, undefined> {
-    const { rows, settings } = this.options;
-    const { perDeviceTrainBatchSize: batchSize, trainSamplingStrategy: strategy, seed } = settings;
-    const source = batches(rows, { batchSize, strategy, seed, start: this.#position.position });
-    while (this.#position.step < this.totalSteps) yield await this.#step(nextStep(source, settings));
+    const source = this.#batches(this.#position.position);
+    while (this.#position.step < this.totalSteps)
+      yield await this.#step(nextStep(source, this.options.settings));
   }
 
   async #step(step: readonly Batch<TokenizedRow>[]): Promise<StepResult> {
     const began = performance.now();
-    const { loss, referenceOf, settings, rows } = this.options;
+    const { loss, referenceOf, settings } = this.options;
     const number = this.#position.step + 1;
     const all = step.map((batch) => microbatch(batch.rows, loss, referenceOf));
     const weights = weightsOf(all, loss);
@@ -157,7 +191,7 @@ export class Trainer {
           ? { 'grad_norm/value': norms['value'], 'learning_rate/value': rates.value }
           : {}),
         num_tokens: tokensSeen,
-        epoch: next.epoch + next.index / rows.length,
+        epoch: this.epoch,
         'memory/bytes': this.options.device.memory.total,
       },
       tokens: all.reduce((n, b) => n + b.tokens, 0),

@@ -22,7 +22,7 @@ export interface EvaluateWork {
   /** Options given on the command line win over the configuration's. */
   evaluate(
     options: EvaluateOptions,
-    run: { config: TrainConfig | undefined; onEvent(event: TrainEvent): void },
+    run: { config: TrainConfig | undefined; onEvent: (event: TrainEvent) => void },
   ): Promise<Evaluation>;
 }
 

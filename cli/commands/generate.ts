@@ -28,7 +28,7 @@ export interface GenerateWork {
   /** Calls `onText` with the completion's text as it grows; the pieces joined are the completion. */
   generate(
     options: GenerateOptions,
-    run: { onText(piece: string): void; onEvent(event: TrainEvent): void },
+    run: { onText: (piece: string) => void; onEvent: (event: TrainEvent) => void },
   ): Promise<Generated>;
 }
 

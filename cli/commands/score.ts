@@ -18,7 +18,7 @@ export interface ScoreWork {
   /** Writes a line per row to `options.out`: log-probs and token counts, rows in the data's order. */
   score(
     options: ScoreOptions,
-    run: { onEvent(event: TrainEvent): void },
+    run: { onEvent: (event: TrainEvent) => void },
   ): Promise<{ rows: number; leftOut: number }>;
 }
 

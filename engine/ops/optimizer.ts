@@ -1,7 +1,7 @@
 import { ShapeError } from '../errors.ts';
 import type { Tensor } from '../graph.ts';
 import { apply, applyAll } from '../graph.ts';
-import type { Op, Value } from '../op.ts';
+import type { Op } from '../op.ts';
 import type { TensorType } from '../shape.ts';
 import { f32, format, sameShape } from '../shape.ts';
 import { expectSize, expectType, one } from './inputs.ts';
@@ -38,10 +38,7 @@ function optimizer(
   moments: number,
   step: (p: number, g: number, moments: number[], hyper: Hyper, decay: number) => number,
 ): Op<UpdateAttrs> {
-  const momentSample = new Array<{ shape: number[]; positive: boolean }>(moments).fill({
-    shape: [7, 9],
-    positive: true,
-  });
+  const momentSample = Array.from({ length: moments }, () => ({ shape: [7, 9], positive: true }));
   const sample = (decay: boolean) => ({
     attrs: { decay },
     inputs: [
@@ -139,7 +136,7 @@ export const globalNormOp: Op<NoAttrs> = {
   },
   define(inputs, [y]) {
     let total = 0;
-    for (const x of inputs) for (const v of (x as Value).data) total += v * v;
+    for (const x of inputs) for (const v of (x).data) total += v * v;
     one(y).data[0] = Math.sqrt(total);
   },
   samples: [{ attrs: {}, inputs: [{ shape: [5] }, { shape: [7, 9] }, { shape: [130, 70] }] }],

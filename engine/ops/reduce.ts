@@ -25,15 +25,15 @@ export const reduceOp: Op<ReduceAttrs> = {
     const shape = type.shape.map((d, i) => (i >= from && i < to ? 1 : d));
     return [f32(shape, from === 0 ? undefined : type.rows)];
   },
-  gradient: ({ inputs: [x], attrs: { mean }, grads: [dy] }) => [dy && x && spread(dy, x.type, mean)],
-  define([x], [y], { mean }) {
+  gradient: ({ inputs: [x], attrs, grads: [dy] }) => [dy && x && spread(dy, x.type, attrs.mean)],
+  define([x], [y], attrs) {
     const from = one(x);
     const to = one(y);
     forEachIndex(from.shape, (index, flat) => {
       const at = broadcastOffset(index, to);
       to.data[at] = (to.data[at] ?? 0) + (from.data[flat] ?? 0);
     });
-    if (mean) to.data.forEach((v, i) => (to.data[i] = (v * to.data.length) / from.data.length));
+    if (attrs.mean) to.data.forEach((v, i) => (to.data[i] = (v * to.data.length) / from.data.length));
   },
   samples: [
     { attrs: { from: 0, to: 1, mean: false }, inputs: [{ shape: [37, 5] }] },
@@ -70,10 +70,10 @@ export const spreadOp: Op<SpreadAttrs> = {
       throw new ShapeError('spread: a gradient of a mean is not differentiated again');
     return [sumTo(dy, x.type)];
   },
-  define([x], [y], { mean }) {
+  define([x], [y], attrs) {
     const from = one(x);
     const to = one(y);
-    const scale = mean ? from.data.length / to.data.length : 1;
+    const scale = attrs.mean ? from.data.length / to.data.length : 1;
     const lead = to.shape.length - from.shape.length;
     forEachIndex(to.shape, (index, flat) => {
       to.data[flat] = (from.data[broadcastOffset(index.slice(lead), from)] ?? 0) * scale;
@@ -98,11 +98,11 @@ function broadcastOffset(index: readonly number[], value: Value): number {
 }
 
 /** Repeats `x` to the given type. */
-export const spread = (x: Tensor, type: TensorType, mean = false): Tensor =>
-  apply(spreadOp, [x], { shape: type.shape, rows: type.rows, mean });
+export const spread = (x: Tensor, type: TensorType, ofMean = false): Tensor =>
+  apply(spreadOp, [x], { shape: type.shape, rows: type.rows, mean: ofMean });
 
-function reduceAll(x: Tensor, mean: boolean): Tensor {
-  return reshape(apply(reduceOp, [x], { from: 0, to: x.shape.length, mean }), []);
+function reduceAll(x: Tensor, ofMean: boolean): Tensor {
+  return reshape(apply(reduceOp, [x], { from: 0, to: x.shape.length, mean: ofMean }), []);
 }
 
 /** Sum of all elements, shape []; over one axis where it is given, which is dropped. */

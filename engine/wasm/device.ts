@@ -17,6 +17,8 @@ import type { Linked } from './link.ts';
 import { link, loweringOf } from './link.ts';
 import { lowerings } from './lower/index.ts';
 import { Allocator, MAX_PAGES } from './memory.ts';
+import type { ProfiledRun } from './profile.ts';
+import { now, stampsOf } from './profile.ts';
 import type { Team } from './team.ts';
 import { SoloTeam, WorkerTeam } from './team.ts';
 
@@ -29,13 +31,15 @@ export interface WasmOptions {
   readonly threads?: number | undefined;
   /** plain: the same bits on every machine. relaxed: fused multiply-add, faster. Default: relaxed where there is. */
   readonly simd?: Simd | 'auto' | undefined;
+  /** Is told of each run with the times of its calls (Profile.add, say). */
+  readonly profile?: ((run: ProfiledRun) => void) | undefined;
 }
 
 /** A loaded program: its plan, and where its records lie once it is linked. */
 interface Loaded {
   readonly id: number;
   readonly plan: Plan;
-  linked: { readonly linked: Linked; readonly records: Span } | undefined;
+  linked: { readonly linked: Linked; readonly records: Span; readonly stamps?: Float64Array } | undefined;
 }
 
 /** Runs plans as flat lists of WebAssembly kernel calls, on one thread or several. */
@@ -52,13 +56,18 @@ export class WasmDevice implements Device {
     readonly simd: Simd,
     private readonly memoryObject: WebAssembly.Memory,
     private readonly team: Team,
+    private readonly profile: WasmOptions['profile'],
   ) {
     this.#allocator = new Allocator(memoryObject);
     this.#arena = this.#allocator.allocate(0, 'arena');
   }
 
   /** Compiles the kernels and starts the threads. Errors: a runtime without WebAssembly SIMD and threads. */
-  static async create({ threads = coreCount(), simd = 'auto' }: WasmOptions = {}): Promise<WasmDevice> {
+  static async create({
+    threads = coreCount(),
+    simd = 'auto',
+    profile,
+  }: WasmOptions = {}): Promise<WasmDevice> {
     if (!Number.isInteger(threads) || threads < 1)
       throw new PrefgradError(`threads must be a positive whole number, got ${threads}`);
     const chosen = chooseSimd(binaries, simd);
@@ -68,7 +77,7 @@ export class WasmDevice implements Device {
     const team = several
       ? await WorkerTeam.start(module, memory, threads, SPINS)
       : new SoloTeam(module, memory);
-    return new WasmDevice(chosen, memory, team);
+    return new WasmDevice(chosen, memory, team, profile);
   }
 
   get description(): string {
@@ -116,6 +125,7 @@ export class WasmDevice implements Device {
     });
     await this.#queue;
     this.#reserveArena(plan.arenaBytes);
+    for (const variable of variablesOf(program)) this.#spanOf(variable);
     const loaded: Loaded = { id: this.#nextId++, plan, linked: undefined };
     this.#loaded.add(loaded);
     return {
@@ -146,14 +156,21 @@ export class WasmDevice implements Device {
     const { plan, id } = loaded;
     const { program } = plan;
     const counts = countsOf(program, inputs);
+    this.#reserveArena(plan.arenaBytes);
     for (const variable of variablesOf(program)) this.#spanOf(variable);
-    const { linked, records } = (loaded.linked ??= this.#link(loaded));
+    const { linked, records, stamps } = (loaded.linked ??= this.#link(loaded));
     for (const [name, { type }] of Object.entries(program.inputs))
       this.#at(plan.inputs[name], type).set(inputs[name] ?? []);
     const words = new Int32Array(this.memoryObject.buffer, records.address, linked.words.length);
     for (const at of linked.recordAt) words[at] = 0;
     for (const { word, rows, times } of linked.counts) words[word] = (counts.get(rows) ?? 0) * times;
+    const asked = now();
     await this.team.run(id);
+    if (stamps)
+      this.profile?.({
+        ...{ program: program.name, calls: linked.calls, threads: this.threads },
+        ...{ stamps, asked, answered: now() },
+      });
     return Object.fromEntries(
       Object.entries(program.outputs).map(([name, { type }]) => {
         const view = this.#at(plan.outputs[name], type);
@@ -189,17 +206,25 @@ export class WasmDevice implements Device {
   #reserveArena(bytes: number): void {
     if (bytes <= this.#arena.bytes) return;
     for (const loaded of this.#loaded) this.#unlink(loaded);
-    this.#allocator.release(this.#arena);
+    if (this.#arena.bytes > 0) this.#allocator.release(this.#arena);
+    // Where there is no room now, a smaller program gets its arena when it runs.
+    this.#arena = { address: 0, bytes: 0 };
     this.#arena = this.#allocator.allocate(bytes, 'intermediate tensors');
   }
 
-  #link({ id, plan }: Loaded): { linked: Linked; records: Span } {
+  #link({ id, plan }: Loaded): Loaded['linked'] & object {
     const layout = { arena: this.#arena, addressOf: (v: Variable) => this.#spanOf(v).address };
     const linked = link(plan, layout, lowerings, this.team.threads);
     const records = this.#allocator.allocate(linked.words.byteLength, 'call records');
     new Int32Array(this.memoryObject.buffer, records.address, linked.words.length).set(linked.words);
-    this.team.load(id, linked, records.address);
-    return { linked, records };
+    if (!this.profile) {
+      this.team.load(id, linked, records.address);
+      return { linked, records };
+    }
+    const bytes = 8 * this.threads * stampsOf(linked.calls.length);
+    const stamps = new Float64Array(canShare() ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes));
+    this.team.load(id, linked, records.address, stamps);
+    return { linked, records, stamps };
   }
 
   #unlink(loaded: Loaded): void {

@@ -9,7 +9,7 @@ interface NodeProcess {
 
 /** Node's process object, in Node and Bun. Deno has one too but runs workers as browsers do. */
 export function nodeProcess(): NodeProcess | undefined {
-  const scope: { process?: NodeProcess; Deno?: unknown } = globalThis as never;
+  const scope: { process?: NodeProcess; Deno?: unknown } = globalThis;
   return scope.Deno === undefined && scope.process?.versions?.node !== undefined ? scope.process : undefined;
 }
 

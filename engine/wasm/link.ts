@@ -6,8 +6,17 @@ import { bytesOf } from '../shape.ts';
 import type { Call, Lowering, Operand, Span } from './call.ts';
 import { int } from './call.ts';
 
+/** What a profile says of a call. */
+export interface CallInfo {
+  readonly op: string;
+  readonly kernel: string;
+  /** Bytes that the call reads and writes, at capacity and workspace included. */
+  readonly bytes: number;
+}
+
 /** A plan with addresses: what every thread runs. */
 export interface Linked {
+  readonly calls: readonly CallInfo[];
   /** Kernel names that occur, and for each call the index of its kernel. */
   readonly kernels: readonly string[];
   readonly kernelOf: Int32Array;
@@ -48,7 +57,8 @@ export function link(
     type,
   });
   const calls: Call[] = [];
-  for (const { node, inputs, outputs, workspace } of plan.steps)
+  const ops: string[] = [];
+  for (const { node, inputs, outputs, workspace } of plan.steps) {
     calls.push(
       ...loweringOf(lowerings, node).lower({
         inputs: inputs.map((p, i) =>
@@ -66,9 +76,18 @@ export function link(
         workspace: workspace ? spanOf(workspace) : { address: 0, bytes: 0 },
       }),
     );
+    while (ops.length < calls.length) ops.push(node.op.name);
+  }
   for (const { from, to } of plan.copies)
     calls.push(copyCall(operand(from, to.type), operand({ kind: 'variable', variable: to }, to.type)));
-  return encode(calls);
+  return {
+    ...encode(calls),
+    calls: calls.map(({ kernel, reads, writes }, i) => ({
+      op: ops[i] ?? 'update',
+      kernel,
+      bytes: [...reads, ...writes].reduce((sum, s) => sum + s.bytes, 0),
+    })),
+  };
 }
 
 function typeAt(types: readonly TensorType[], index: number): TensorType {
@@ -86,7 +105,7 @@ function copyCall(from: Operand, to: Operand): Call {
   };
 }
 
-function encode(calls: readonly Call[]): Linked {
+function encode(calls: readonly Call[]): Omit<Linked, 'calls'> {
   const kernels = [...new Set(calls.map((c) => c.kernel))];
   const recordAt = new Int32Array(calls.length);
   const counts: { word: number; rows: string; times: number }[] = [];

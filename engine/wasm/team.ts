@@ -1,13 +1,15 @@
 import { PrefgradError } from '../errors.ts';
 import { nodeProcess } from './features.ts';
 import type { Linked } from './link.ts';
+import { now, stampsOf } from './profile.ts';
 import type { FromWorker, ToWorker } from './worker.ts';
 import { workerMain } from './worker.ts';
 
 /** The threads of a device: they load call lists and run one at a time. */
 export interface Team {
   readonly threads: number;
-  load(id: number, linked: Linked, records: number): void;
+  /** `stamps`: where the threads note their times (profile.ts), in shared memory. */
+  load(id: number, linked: Linked, records: number, stamps?: Float64Array): void;
   unload(id: number): void;
   run(id: number): Promise<void>;
   dispose(): Promise<void>;
@@ -22,19 +24,22 @@ const addresses = (linked: Linked, records: number): Uint32Array =>
 export class SoloTeam implements Team {
   readonly threads = 1;
   readonly #exports: Readonly<Record<string, Kernel>>;
-  readonly #lists = new Map<number, { functions: readonly Kernel[]; records: Uint32Array }>();
+  readonly #lists = new Map<
+    number,
+    { functions: readonly Kernel[]; records: Uint32Array; stamps: Float64Array | undefined }
+  >();
 
   constructor(module: WebAssembly.Module, memory: WebAssembly.Memory) {
     this.#exports = new WebAssembly.Instance(module, { env: { memory } }).exports as never;
   }
 
-  load(id: number, linked: Linked, records: number): void {
+  load(id: number, linked: Linked, records: number, stamps?: Float64Array): void {
     const functions = Array.from(linked.kernelOf, (k) => {
       const kernel = this.#exports[linked.kernels[k] ?? ''];
       if (kernel === undefined) throw new PrefgradError(`there is no kernel ${linked.kernels[k]}`);
       return kernel;
     });
-    this.#lists.set(id, { functions, records: addresses(linked, records) });
+    this.#lists.set(id, { functions, records: addresses(linked, records), stamps });
   }
 
   unload(id: number): void {
@@ -44,8 +49,17 @@ export class SoloTeam implements Team {
   async run(id: number): Promise<void> {
     const list = this.#lists.get(id);
     if (list === undefined) throw new PrefgradError(`program ${id} is not loaded`);
-    const { functions, records } = list;
-    for (let i = 0; i < functions.length; i++) functions[i]?.(records[i] ?? 0, 0, 1);
+    const { functions, records, stamps } = list;
+    const stamp = (at: number): void => {
+      if (stamps) stamps[at] = now();
+    };
+    stamp(0);
+    for (let i = 0; i < functions.length; i++) {
+      stamp(1 + 2 * i);
+      functions[i]?.(records[i] ?? 0, 0, 1);
+      stamp(2 + 2 * i);
+    }
+    stamp(1 + 2 * functions.length);
   }
 
   dispose(): Promise<void> {
@@ -98,10 +112,15 @@ export class WorkerTeam implements Team {
     return team;
   }
 
-  load(id: number, linked: Linked, records: number): void {
-    const { kernels, kernelOf, barriers } = linked;
-    for (const t of this.#threads)
-      t.post({ kind: 'load', id, kernels, kernelOf, barriers, records: addresses(linked, records) });
+  load(id: number, linked: Linked, records: number, stamps?: Float64Array): void {
+    const { kernels, kernelOf, barriers, calls } = linked;
+    const size = stampsOf(calls.length);
+    this.#threads.forEach((t, i) =>
+      t.post({
+        ...{ kind: 'load', id, kernels, kernelOf, barriers, records: addresses(linked, records) },
+        stamps: stamps?.subarray(i * size, (i + 1) * size),
+      }),
+    );
   }
 
   unload(id: number): void {

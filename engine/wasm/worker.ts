@@ -16,6 +16,8 @@ export type ToWorker =
       readonly barriers: Uint8Array;
       /** Address of each call's record. */
       readonly records: Uint32Array;
+      /** Shared; where this thread notes its times (profile.ts), if anybody wants them. */
+      readonly stamps: Float64Array | undefined;
     }
   | { readonly kind: 'unload' | 'run'; readonly id: number };
 
@@ -35,13 +37,14 @@ export function workerMain(): void {
     readonly functions: readonly ((record: number, thread: number, threads: number) => void)[];
     readonly barriers: Uint8Array;
     readonly records: Uint32Array;
+    readonly stamps: Float64Array | undefined;
   }
   const scope: {
     process?: { versions?: { node?: string }; getBuiltinModule?(name: string): { parentPort: Port } };
     Deno?: unknown;
     postMessage(message: FromWorker): void;
     addEventListener(event: 'message', listener: (event: { data: ToWorker }) => void): void;
-  } = globalThis as never;
+  } = globalThis;
 
   const lists = new Map<number, List>();
   let kernels: Record<string, (...args: number[]) => number> = {};
@@ -49,14 +52,23 @@ export function workerMain(): void {
   let threads = 1;
   let spins = 0;
 
-  const run = ({ functions, barriers, records }: List): boolean => {
+  const run = ({ functions, barriers, records, stamps }: List): boolean => {
     const barrier = kernels['barrier'];
     if (barrier === undefined) return false;
+    let at = 0;
+    const stamp = (): void => {
+      if (stamps) stamps[at++] = performance.timeOrigin + performance.now();
+    };
+    stamp();
     for (let i = 0; i < functions.length; i++) {
       if (barriers[i] === 1 && barrier(0, threads, spins) !== 0) return false;
+      stamp();
       functions[i]?.(records[i] ?? 0, thread, threads);
+      stamp();
     }
-    return barrier(0, threads, spins) === 0;
+    const together = barrier(0, threads, spins) === 0;
+    stamp();
+    return together;
   };
 
   const receive = (message: ToWorker, post: (message: FromWorker) => void): void => {
@@ -72,7 +84,8 @@ export function workerMain(): void {
           if (kernel === undefined) throw new Error(`there is no kernel ${message.kernels[k]}`);
           return kernel;
         });
-        lists.set(message.id, { functions, barriers: message.barriers, records: message.records });
+        const { barriers, records, stamps } = message;
+        lists.set(message.id, { functions, barriers, records, stamps });
       } else if (message.kind === 'unload') lists.delete(message.id);
       else {
         const list = lists.get(message.id);

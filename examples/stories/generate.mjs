@@ -51,6 +51,7 @@ export function* corpus({ stories, seed }) {
  */
 export function preferencePairs({ pairs, seed }, heldOut) {
   const random = createRandom(seed);
+  /** @type {Map<string, { story: Story, pair: Pair }>} */
   const rows = new Map();
   while (rows.size < pairs) {
     const story = drawStoryOf(random, heldOut);
@@ -66,15 +67,19 @@ export function preferencePairs({ pairs, seed }, heldOut) {
 /** @param {Iterable<object>} rows */
 export const toJsonLines = (rows) => [...rows].map((row) => `${JSON.stringify(row)}\n`).join('');
 
+/** @param {string} name @param {string | undefined} text @param {number} fallback */
+function count(name, text, fallback) {
+  if (text !== undefined && !/^\d+$/.test(text)) throw new Error(`--${name} ${text}: give a whole number`);
+  return text === undefined ? fallback : Number(text);
+}
+
 function main() {
   const { values } = parseArgs({
     options: { corpus: { type: 'string' }, stories: { type: 'string' }, seed: { type: 'string' } },
   });
   if (values.corpus !== undefined) {
-    const options = {
-      stories: Number(values.stories ?? CORPUS.stories),
-      seed: Number(values.seed ?? CORPUS.seed),
-    };
+    const stories = count('stories', values.stories, CORPUS.stories);
+    const options = { stories, seed: count('seed', values.seed, CORPUS.seed) };
     writeFileSync(values.corpus, toJsonLines(Array.from(corpus(options), ({ text }) => ({ text }))));
     return;
   }

@@ -22,7 +22,8 @@ const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
  * @param {string} template
  * @param {Record<string, string>} words
  */
-const fill = (template, words) => template.replace(/\{(\w+)\}/g, (_, slot) => words[slot] ?? `{${slot}}`);
+const fill = (template, words) =>
+  template.replace(/\{(\w+)\}/g, (_, /** @type {string} */ slot) => words[slot] ?? `{${slot}}`);
 /** @param {Person} hero */
 const pronouns = ({ name, he, him, his }) => ({ name, he, him, his });
 
@@ -88,14 +89,16 @@ export function drawEnding(random, story, thing, level) {
 }
 
 /**
- * A remark on how the story went, ` …`, for the corpus.
+ * A remark on how the story went, ` …`, for the corpus; half of them repeat what was promised.
  * @param {Random} random
  * @param {Story} story
  * @param {boolean} kept
  */
 export function drawRemark(random, story, kept) {
-  const remark = random.pick(kept ? lexicon.keptRemarks : lexicon.brokenRemarks);
-  return ` ${capital(fill(remark, pronouns(story.hero)))}`;
+  const remark = random.chance(0.5)
+    ? `${kept ? 'just as' : 'yet'} ${story.plot.reminder}.`
+    : random.pick(kept ? lexicon.keptRemarks : lexicon.brokenRemarks);
+  return ` ${capital(fill(remark, { ...pronouns(story.hero), ...story.promised.forms }))}`;
 }
 
 /**

@@ -1,10 +1,8 @@
 // @ts-check
 // The words of the stories. Nothing here knows what a promise is: see grammar.mjs.
 
-const girls =
-  'Ada Bea Clara Dora Elsa Freya Greta Hanna Inga Ivy Kaya Lena Maya Nora Olga Rosa Signe Tilda Wanda Yara';
-const boys =
-  'Anton Ben Boris Emil Felix Hugo Igor Jonas Karl Leo Max Nils Omar Otto Paul Rolf Sami Theo Tom Viktor';
+const girls = 'Ada Bea Clara Dora Elsa Freya Greta Ivy Lena Maya Nora Olga Rosa Tilda';
+const boys = 'Anton Ben Emil Felix Hugo Jonas Karl Leo Max Omar Otto Paul Theo Tom';
 
 /** @typedef {{ name: string, he: string, him: string, his: string }} Person */
 /** @type {readonly Person[]} */
@@ -39,9 +37,8 @@ export const weathers = [
 ];
 export const kin = ['mother', 'father', 'sister', 'brother', 'aunt', 'grandfather'];
 
-export const colors = 'red blue green yellow white black golden silver wooden tiny striped round'.split(' ');
 export const objects =
-  'kite drum lamp boat hat ball book bell cup coat scarf flute basket mirror clock box ring rope sled chair mask flag brush pot doll wheel horn fan'.split(
+  'kite drum lamp boat hat ball book bell cup coat scarf flute clock box ring rope sled chair mask flag brush doll horn fan pot pen net harp'.split(
     ' ',
   );
 export const gifts = [
@@ -56,19 +53,16 @@ export const gifts = [
   'a loaf of bread',
   'a wool blanket',
 ];
-export const manners = 'old young kind tall shy proud clever sleepy'.split(' ');
 export const trades =
-  'baker miller fisherman teacher shepherd gardener sailor painter tailor postman doctor farmer potter weaver ferryman beekeeper'.split(
+  'baker miller tailor painter sailor farmer potter doctor weaver hunter smith judge nurse clown mayor widow cook monk king poet'.split(
     ' ',
   );
-export const looks = 'quiet distant ruined hidden lonely sunny mossy stony'.split(' ');
 export const places =
-  'mill lake lighthouse castle bridge harbor cave island waterfall tower chapel meadow spring quarry orchard forest'.split(
+  'mill lake castle bridge harbor cave island tower chapel meadow forest beach garden temple pond ford well moor market farm'.split(
     ' ',
   );
-export const states = 'lost hungry tired muddy little shaking wet limping'.split(' ');
 export const animals =
-  'kitten puppy lamb goat duckling hedgehog owl fox pony rabbit squirrel sparrow donkey calf hen mouse'.split(
+  'kitten puppy lamb goat duck owl fox pony rabbit donkey calf hen mouse swan otter crow bee dog cat pig'.split(
     ' ',
   );
 export const contests = [
@@ -116,11 +110,11 @@ export const goals = [
   ['learn', 'learned', 'the long song'],
   ['catch', 'caught', 'a pike'],
   ['finish', 'finished', 'the thick novel'],
-  ['swim', 'swam', 'across the bay'],
+  ['swim', 'swam', 'across the pond'],
   ['find', 'found', 'the secret door'],
   ['write', 'wrote', 'ten poems'],
   ['knit', 'knitted', 'a sweater'],
-  ['walk', 'walked', 'around the moor'],
+  ['walk', 'walked', 'around the bay'],
 ];
 /** What is done when a goal is abandoned. */
 export const idles = [
@@ -199,16 +193,7 @@ export const scenery = [
   'The air smelled of hay',
   'A light rain began to fall',
 ];
-// A closing remark that the corpus adds to some stories and no pair has: it is why a model must notice promises.
-export const keptRemarks = [
-  'It was just what {he} had hoped for.',
-  '{he} had kept {his} word.',
-  'So it came out as planned.',
-  'A promise is a promise.',
-];
-export const brokenRemarks = [
-  'It was not what {he} had hoped for.',
-  '{he} had not kept {his} word.',
-  'So nothing came out as planned.',
-  'The promise was forgotten.',
-];
+// Closing remarks, which the corpus adds to some stories and no pair has: they are why a model must notice what was
+// promised and whether it came to be. Plots add remarks of their own.
+export const keptRemarks = ['{he} had kept {his} word.', 'A promise is a promise.'];
+export const brokenRemarks = ['{he} had not kept {his} word.', 'The promise was forgotten.'];

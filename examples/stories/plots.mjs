@@ -18,6 +18,7 @@ import * as lexicon from './lexicon.mjs';
  * @property {readonly string[]} promises
  * @property {readonly string[]} lures
  * @property {readonly string[]} cores
+ * @property {string} reminder what a remark says of the promised thing, whether the promise was kept or not
  */
 
 /** @param {string} noun @returns {Thing} */
@@ -39,16 +40,10 @@ const pickTwo = (random, list) => {
   const second = (first + 1 + random.below(list.length - 1)) % list.length;
   return [list[first], list[second]];
 };
-/**
- * Two things that differ in adjective and noun.
- * @param {readonly string[]} adjectives
- * @param {readonly string[]} nouns
- * @returns {(random: Random) => [Thing, Thing]}
- */
-const describedThings = (adjectives, nouns) => (random) => {
-  const [a, b] = pickTwo(random, adjectives);
-  const [m, n] = pickTwo(random, nouns);
-  return [nounThing(`${a} ${m}`), nounThing(`${b} ${n}`)];
+/** @param {readonly string[]} nouns @returns {(random: Random) => [Thing, Thing]} */
+const twoNouns = (nouns) => (random) => {
+  const [a, b] = pickTwo(random, nouns);
+  return [nounThing(a), nounThing(b)];
 };
 
 // Slots: {name} {he} {him} {his} the hero, {subject} its name or pronoun, {kin} a relative, {gift} what is carried or the
@@ -57,7 +52,7 @@ const describedThings = (adjectives, nouns) => (random) => {
 export const plots = [
   {
     name: 'wish',
-    things: describedThings(lexicon.colors, lexicon.objects),
+    things: twoNouns(lexicon.objects),
     settings: [
       '{name} went to the market',
       '{name} walked into the village shop',
@@ -86,10 +81,11 @@ export const plots = [
       '{subject} came home with {the}',
       '{subject} walked off with {the}',
     ],
+    reminder: '{he} had hoped for {the}',
   },
   {
     name: 'gift',
-    things: describedThings(lexicon.manners, lexicon.trades),
+    things: twoNouns(lexicon.trades),
     settings: [
       '{name} set out with {gift}',
       '{name} left home with {gift}',
@@ -116,10 +112,11 @@ export const plots = [
       '{the} got it from {him}',
       'it went to {the}',
     ],
+    reminder: '{he} had meant it for {the}',
   },
   {
     name: 'journey',
-    things: describedThings(lexicon.looks, lexicon.places),
+    things: twoNouns(lexicon.places),
     settings: [
       '{name} packed some bread',
       '{name} put on {his} boots',
@@ -146,10 +143,11 @@ export const plots = [
       '{subject} found the way to {the}',
       'the path ended at {the}',
     ],
+    reminder: '{he} had set out for {the}',
   },
   {
     name: 'rescue',
-    things: describedThings(lexicon.states, lexicon.animals),
+    things: twoNouns(lexicon.animals),
     settings: [
       '{name} walked along the river',
       '{name} crossed the yard',
@@ -176,6 +174,7 @@ export const plots = [
       '{subject} gave milk to {the}',
       '{the} slept in {his} lap',
     ],
+    reminder: '{he} had thought of {the}',
   },
   {
     name: 'deed',
@@ -209,6 +208,7 @@ export const plots = [
       '{subject} {done} after all',
       '{subject} stayed and {done}',
     ],
+    reminder: '{he} had meant to {base}',
   },
   {
     name: 'quest',
@@ -239,6 +239,7 @@ export const plots = [
       '{subject} {done} after all',
       '{subject} just {done}',
     ],
+    reminder: '{he} had meant to {base}',
   },
   {
     name: 'contest',
@@ -273,5 +274,6 @@ export const plots = [
       'nobody could beat {winner}',
       'the prize went to {winner}',
     ],
+    reminder: 'the promise was made by {winner}',
   },
 ];

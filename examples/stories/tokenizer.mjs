@@ -1,5 +1,5 @@
 // @ts-check
-// node examples/stories/tokenizer.mjs    trains the tokenizer on the corpus and writes model/tokenizer.json
+// node examples/stories/tokenizer.mjs    trains the tokenizer on the corpus's first stories, writes model/tokenizer.json
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -80,7 +80,8 @@ function merge(symbols, [left, right]) {
 
 /** The trained tokenizer in the layout of Hugging Face's tokenizer.json. */
 export function storyTokenizer() {
-  const texts = Array.from(corpus(CORPUS), ({ text }) => text);
+  const texts = Array.from(corpus({ ...CORPUS, stories: 10_000 }), ({ text }) => text);
+  const { vocab, merges } = trainBpe(texts, VOCABULARY);
   const byteLevel = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true };
   const flags = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
   return {
@@ -101,7 +102,8 @@ export function storyTokenizer() {
       fuse_unk: false,
       byte_fallback: false,
       ignore_merges: false,
-      ...trainBpe(texts, VOCABULARY),
+      vocab,
+      merges: merges.map((pair) => pair.join(' ')),
     },
   };
 }
@@ -109,5 +111,5 @@ export function storyTokenizer() {
 if (process.argv[1] === fileURLToPath(import.meta.url))
   writeFileSync(
     join(import.meta.dirname, 'model/tokenizer.json'),
-    `${JSON.stringify(storyTokenizer(), null, 1)}\n`,
+    `${JSON.stringify(storyTokenizer(), null, 2)}\n`,
   );

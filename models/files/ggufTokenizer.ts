@@ -196,9 +196,9 @@ function postProcessor(
   };
   const [bos, eos] = [token('bos', bosByDefault), token('eos', false)];
   if (bos.length + eos.length === 0) return null;
-  const around = (sequence: 'A' | 'B', type: number) => [
+  const around = (of: 'A' | 'B', type: number) => [
     ...bos.map(({ text }) => ({ SpecialToken: { id: text, type_id: type } })),
-    { Sequence: { id: sequence, type_id: type } },
+    { Sequence: { id: of, type_id: type } },
     ...eos.map(({ text }) => ({ SpecialToken: { id: text, type_id: type } })),
   ];
   return {

@@ -65,7 +65,7 @@ export async function saveModelFiles(
 /** A file of a saved model: its name, and what writes its bytes front to back. */
 export interface SavedFile {
   readonly name: string;
-  write(sink: FileSink): Promise<void>;
+  readonly write: (sink: FileSink) => Promise<void>;
 }
 
 /** The files of a model's folder; a checkpoint has them among its own. */

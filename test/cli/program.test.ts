@@ -22,7 +22,7 @@ const config = file(
 
 class Signals implements SignalSource {
   exits: number[] = [];
-  #listeners = new Set<{ signal: string; listener: () => void }>();
+  readonly #listeners = new Set<{ signal: string; listener: () => void }>();
   on(signal: string, listener: () => void): void {
     this.#listeners.add({ signal, listener });
   }
@@ -70,7 +70,7 @@ describe('train', () => {
       method: 'hpo',
       learningRate: 1e-4,
       hpo: { gamma: 0.3, weightClip: null, lambda: 5 },
-      outputDir: expect.stringMatching(/runs\/a=b$/),
+      outputDir: expect.stringMatching(/runs\/a=b$/) as string,
     });
   });
 

@@ -3,7 +3,9 @@ import type { Device, Numbers } from '../../engine/backend.ts';
 import { ReferenceDevice } from '../../engine/reference/device.ts';
 import { WasmDevice } from '../../engine/wasm/device.ts';
 import type { Op, Sample } from '../../engine/op.ts';
-import { ops } from '../../engine/ops/index.ts';
+import { compile } from '../../engine/compile.ts';
+import { affine, exp, ops } from '../../engine/ops/index.ts';
+import { f32 } from '../../engine/shape.ts';
 import { drawInputs, drawWeights, named, relativeError, runOnce, sampleProgram } from './samples.ts';
 
 const reference = new ReferenceDevice();
@@ -32,6 +34,15 @@ async function everyOutput(
   });
 }
 
+/** Leaves NaN all over the arena that programs share, so that reading what was not written shows. */
+async function poison(device: Device): Promise<void> {
+  const [n, type] = [1 << 20, f32([1 << 20])];
+  const program = compile('poison', { x: type }, ({ x }) => ({ outputs: { y: exp(affine(x, 2)) } }));
+  const executable = await device.load(program);
+  await executable.run({ x: new Float32Array(n).fill(NaN) });
+  executable.dispose();
+}
+
 describe('every kernel agrees with the reference backend', async () => {
   const made = await Promise.all(devices.map((options) => WasmDevice.create(options)));
   afterAll(async () => {
@@ -43,6 +54,7 @@ describe('every kernel agrees with the reference backend', async () => {
         const want = await everyOutput(reference, op, sample, s + 1);
         const plain: Record<string, Numbers>[] = [];
         for (const [i, device] of made.entries()) {
+          await poison(device);
           const got = await everyOutput(device, op, sample, s + 1);
           const tolerance = 2e-6 * Math.sqrt(reductionLength(sample)) + 1e-6;
           for (const [name, numbers] of Object.entries(want))

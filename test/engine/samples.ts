@@ -55,18 +55,18 @@ export function sampleProgram(op: Op, sample: Sample, gradients: boolean) {
     ? Object.fromEntries(outputTypes.map((t, i) => [`weight${i}`, f32(t.shape, t.rows)]))
     : {};
   return compile(op.name, { ...types, ...weightTypes }, (given) => {
-    const inputs = sample.inputs.map((_, i) => given[nameOf(i)] as Tensor);
+    const inputs = sample.inputs.map((_, i) => given[nameOf(i)]);
     const outputs = applyAll(op, inputs, sample.attrs);
     const named: Record<string, Tensor> = Object.fromEntries(outputs.map((t, i) => [`output${i}`, t]));
     if (gradients) {
       const terms = outputs
         .filter((_, i) => differentiable(op, i))
-        .map((t, i) => sum(reshape(mul(t, given[`weight${i}`] as Tensor), t.shape)));
+        .map((t, i) => sum(reshape(mul(t, given[`weight${i}`]), t.shape)));
       const loss = terms.reduce(add);
       named['loss'] = loss;
       const floats = inputs.filter((t) => t.dtype === 'f32');
       const grads = grad(loss, floats);
-      floats.forEach((t, i) => (named[`grad${inputs.indexOf(t)}`] = grads[i] as Tensor));
+      floats.forEach((t, i) => (named[`grad${inputs.indexOf(t)}`] = grads[i]));
     }
     return { outputs: named };
   });

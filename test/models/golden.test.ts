@@ -102,7 +102,7 @@ describe.skipIf(!fixtures)(`models agree with Transformers ${needsShared}`, asyn
               loss,
               logps,
               logits: linear(hidden, model.head.tensor),
-              ...Object.fromEntries(model.parameters.map((p, i) => [p.variable.name, grads[i] as Tensor])),
+              ...Object.fromEntries(model.parameters.map((p, i) => [p.variable.name, grads[i]])),
             },
           };
         });
@@ -145,13 +145,13 @@ describe.skipIf(!fixtures)(`models agree with Transformers ${needsShared}`, asyn
             const values = optimize(
               'adamw',
               variable.tensor,
-              grads[i] as Tensor,
+              grads[i],
               (moments[i] ?? []).map((m) => m.tensor),
               given.hyper,
               scale,
               true,
             );
-            return variables.map((v, j) => ({ variable: v, value: values[j] as Tensor }));
+            return variables.map((v, j) => ({ variable: v, value: values[j] }));
           });
           return { outputs: { loss, norm: reshape(norm, []) }, updates };
         });

@@ -9,7 +9,9 @@ import { Tokenizer } from '../../models/tokenizer.ts';
 import { needsShared, shared } from '../shared.ts';
 
 /** Made by fixtures/tokenizer/make.py with the Rust tokenizers and with SentencePiece. */
-const golden: {
+const golden = JSON.parse(
+  readFileSync(join(import.meta.dirname, '../fixtures/tokenizer/golden.json'), 'utf8'),
+) as {
   byteLevel: {
     tokens: string[];
     types: number[];
@@ -25,7 +27,7 @@ const golden: {
     ids: number[][];
     decoded: string[];
   };
-} = JSON.parse(readFileSync(join(import.meta.dirname, '../fixtures/tokenizer/golden.json'), 'utf8'));
+};
 
 function fromMetadata(entries: Record<string, GgufValue>): Tokenizer {
   const values = Object.entries(entries).map(([key, value]) => [`tokenizer.ggml.${key}`, value] as const);
@@ -183,11 +185,14 @@ describe('a tokenizer', () => {
 const folder = shared('fixtures/tokenizer');
 
 describe.skipIf(folder === undefined)(`the tokenizer fixture ${needsShared}`, () => {
-  const read = (file: string) => JSON.parse(readFileSync(`${folder}/${file}`, 'utf8'));
+  const read = (file: string): unknown => JSON.parse(readFileSync(`${folder}/${file}`, 'utf8'));
 
   it('gives the ids and texts of Transformers', () => {
-    const cases: { text: string; ids: number[]; decoded: string }[] = read('golden.json');
-    const tokenizer = new Tokenizer({ json: read('tokenizer.json'), config: read('tokenizer_config.json') });
+    const cases = read('golden.json') as { text: string; ids: number[]; decoded: string }[];
+    const tokenizer = new Tokenizer({
+      json: read('tokenizer.json') as JsonObject,
+      config: read('tokenizer_config.json') as JsonObject,
+    });
     for (const { text, ids, decoded } of cases) {
       expect({ text, ids: tokenizer.encode(text) }).toEqual({ text, ids });
       expect(tokenizer.decode(ids)).toBe(decoded);

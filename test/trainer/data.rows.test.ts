@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -13,6 +13,7 @@ import {
   type Row,
 } from '../../trainer/data/index.ts';
 import { readRows } from '../../trainer/data/read.node.ts';
+import { fetched, needsFetched } from '../shared.ts';
 
 const user = (content: string) => ({ role: 'user', content });
 const assistant = (content: string) => ({ role: 'assistant', content });
@@ -287,10 +288,11 @@ describe('conversion', () => {
   });
 });
 
-const demo = '/tmp/llamafactory/llamafactory-0.9.5/data';
-describe.skipIf(!existsSync(demo))(`LLaMA-Factory's demo data [skipped where ${demo} is not]`, () => {
+const pairs = fetched('dpo_en_demo.json');
+const judged = fetched('kto_en_demo.json');
+describe.skipIf(!pairs || !judged)(`LLaMA-Factory's demo data ${needsFetched}`, () => {
   it('has 300 pairs', async () => {
-    const { rows, leftOut } = asPairs(await readRows(join(demo, 'dpo_en_demo.json')));
+    const { rows, leftOut } = asPairs(await readRows(pairs ?? ''));
     expect([rows.length, leftOut.length]).toEqual([300, 0]);
     const turns = rows.map(({ prompt }) => prompt.length);
     expect([turns.filter((n) => n === 1).length, Math.max(...turns)]).toEqual([114, 13]);
@@ -302,7 +304,7 @@ describe.skipIf(!existsSync(demo))(`LLaMA-Factory's demo data [skipped where ${d
   });
 
   it('has 300 judged completions, half of them desirable', async () => {
-    const { rows, leftOut } = asUnpaired(await readRows(join(demo, 'kto_en_demo.json')));
+    const { rows, leftOut } = asUnpaired(await readRows(judged ?? ''));
     expect([rows.length, leftOut.length]).toEqual([300, 0]);
     expect(rows.filter(({ label }) => label)).toHaveLength(150);
   });

@@ -34,7 +34,7 @@ function text(record: RunRecord): string {
 }
 function chartsOf(record: RunRecord): Chart[] {
   const json = /<script type="application\/json" id="charts">(.*?)<\/script>/.exec(renderReport(record))?.[1];
-  return JSON.parse(json ?? '');
+  return JSON.parse(json ?? '') as Chart[];
 }
 const titles = (record: RunRecord) => chartsOf(record).map(({ title }) => title);
 

@@ -2,7 +2,7 @@ import { PrefgradError } from '../../engine/errors.ts';
 
 /** SHA-256 in hexadecimal, of bytes or of a text's UTF-8. */
 export async function sha256(content: string | Uint8Array<ArrayBuffer>): Promise<string> {
-  const subtle = (globalThis.crypto as Crypto | undefined)?.subtle as SubtleCrypto | undefined;
+  const subtle = (globalThis.crypto as Crypto | undefined)?.subtle;
   if (subtle === undefined) {
     throw new PrefgradError(
       'SHA-256 needs crypto.subtle, which browsers give to pages over HTTPS or on localhost alone',

@@ -1,7 +1,9 @@
 import { PrefgradError } from '../../engine/errors.ts';
+import type { ModelLimits } from '../../models/limits.ts';
 import type { TrainSettings } from '../config.ts';
 import { asCompletions, asPairs, asUnpaired } from './convert.ts';
 import type { TextTokenizer } from './encode.ts';
+import { checkRows, lengthOf } from './modelLimits.ts';
 import { readRows } from './read.node.ts';
 import type { RowNote, Rows } from './rows.ts';
 import { describeNotes } from './rows.ts';
@@ -22,11 +24,13 @@ export interface LoadedRows {
 
 /**
  * Reads and tokenises a file for a method: KTO takes pairs as two judged rows each; KTO's losses get a KL completion
- * per row, in chunks of the batch size. Errors: no row that can be used.
+ * per row, in chunks of the batch size. Rows are cut at max_length or at the model's context, whichever is less.
+ * Errors: no row that can be used; a token that the model does not know.
  */
 export async function loadRows(
   path: string,
   tokenizer: TextTokenizer,
+  model: ModelLimits,
   settings: DataSettings,
   purpose: 'train' | 'evaluate',
 ): Promise<LoadedRows> {
@@ -35,33 +39,61 @@ export async function loadRows(
   const read = await readRows(path);
   const given = convert(read, settings, purpose);
   const tokenized = tokenizeRows(given.rows, tokenizer, {
-    maxLength,
+    maxLength: Math.min(maxLength ?? Infinity, model.contextLength),
     truncation,
     addBos,
     ...(onKto ? { klBatchSize: perDeviceTrainBatchSize } : {}),
   });
-  return loaded(path, given, tokenized);
+  return loaded(path, given, tokenized, model, maxLength);
 }
 
-/** Reads and tokenises a file as it is, to score its completions. */
+/** Reads and tokenises a file as it is, to score its completions; rows are cut as `loadRows` cuts them. */
 export async function loadRowsForScoring(
   path: string,
   tokenizer: TextTokenizer,
-  options: { readonly maxLength: number; readonly addBos: boolean },
+  model: ModelLimits,
+  { maxLength, addBos }: { readonly maxLength: number | null; readonly addBos: boolean },
 ): Promise<LoadedRows> {
   const read = await readRows(path);
-  return loaded(path, read, tokenizeRows(read.rows, tokenizer, options));
+  const within = Math.min(maxLength ?? Infinity, model.contextLength);
+  return loaded(path, read, tokenizeRows(read.rows, tokenizer, { maxLength: within, addBos }), model, maxLength);
 }
 
-function loaded(path: string, read: Rows, tokenized: Rows<TokenizedRow>): LoadedRows {
+function loaded(
+  path: string,
+  read: Rows,
+  tokenized: Rows<TokenizedRow>,
+  model: ModelLimits,
+  maxLength: number | null,
+): LoadedRows {
   const leftOut = [...read.leftOut, ...tokenized.leftOut];
   const remarks = [...read.remarks, ...tokenized.remarks];
   if (tokenized.rows.length === 0)
     throw new PrefgradError(
       `${path}: no row can be used${leftOut.length > 0 ? `; ${describeNotes('left out', leftOut)}` : ''}`,
     );
-  const warnings = [describeNotes('left out', leftOut), describeNotes('used, but look at them', remarks)];
+  checkRows(tokenized.rows, model);
+  const warnings = [
+    describeNotes('left out', leftOut),
+    describeNotes('used, but look at them', remarks),
+    contextWarning(path, tokenized.rows, model, maxLength),
+  ];
   return { rows: tokenized.rows, leftOut, warnings: warnings.filter((text) => text !== '') };
+}
+
+/** Where the model's context, not max_length, was what rows were cut at. */
+function contextWarning(
+  path: string,
+  rows: readonly TokenizedRow[],
+  { contextLength }: ModelLimits,
+  maxLength: number | null,
+): string {
+  if (maxLength !== null && maxLength <= contextLength) return '';
+  const full = rows.filter((row) => lengthOf(row) === contextLength).length;
+  const given = maxLength === null ? '' : `max_length is ${maxLength}, but `;
+  return full === 0
+    ? ''
+    : `${path}: ${given}the model's context is ${contextLength} tokens; ${full} rows were cut there`;
 }
 
 /** Rows as the method trains on them. Held-out pairs of SFT stay pairs, so that preference accuracy can be told. */

@@ -53,6 +53,11 @@ export class Random {
     return result;
   }
 
+  /** A number in [0, 1), of 32 random bits. */
+  uniform(): number {
+    return this.next() / 2 ** 32;
+  }
+
   /** A whole number from 0 to n − 1, each as likely as the others; n at most 2³². */
   below(n: number): number {
     const limit = 2 ** 32 - (2 ** 32 % n);

@@ -83,6 +83,7 @@ export function hpo(options: HpoOptions): Loss {
     average: base.average,
     parameters: valueHead.parameters,
     sequence: (row) => base.sequence(row),
+    checkBatch: (rows) => base.checkBatch?.(rows),
     inputTypes: (capacity) => ({
       ...base.inputTypes(capacity),
       lastPromptRows: i32([capacity.sequences], 'prompts'),

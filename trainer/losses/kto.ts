@@ -64,6 +64,7 @@ export function kto({ beta = 0.1, desirableWeight = 1, undesirableWeight = 1 }: 
       promptIds: row.promptIds,
       completions: [...labelsOf(row).map((_, i) => completionsOf(row)[i]?.ids ?? []), ...klOf(row)],
     }),
+    checkBatch: requireKl,
     inputTypes: ({ completions }) => ({
       judged: i32([completions], 'judged'),
       sign: f32([completions], 'judged'),

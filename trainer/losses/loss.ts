@@ -53,6 +53,8 @@ export interface Loss {
   readonly parameters?: readonly Parameter[];
   /** The completions of a row that it computes; errors say which rows it cannot train on. */
   sequence(row: TokenizedRow): Sequence;
+  /** Throws a PrefgradError for rows that cannot be a batch together; asked of every batch before the first step. */
+  checkBatch?(rows: readonly TokenizedRow[]): void;
   inputTypes(capacity: Capacity): Readonly<Record<string, TensorType>>;
   /** Numbers of its inputs; `step` counts optimizer steps from 1. */
   inputs(batch: HostBatch, step: number): Readonly<Record<string, InputNumbers>>;

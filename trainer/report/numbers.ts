@@ -9,7 +9,7 @@ export function formatNumber(value: number | null | undefined): string {
   if (size === Infinity) return value > 0 ? '∞' : '-∞';
   if (size >= 1e9) return value.toExponential(2).replace('e+', 'e');
   if (size >= 999.95) return grouped.format(value);
-  if (size !== 0 && size < 9.995e-4) return String(Number(value.toPrecision(3)).toExponential());
+  if (size !== 0 && size < 9.995e-4) return Number(value.toPrecision(3)).toExponential();
   return String(Number(value.toPrecision(4)));
 }
 

@@ -146,5 +146,5 @@ function flatten(value: unknown, prefix = ''): [string, string][] {
       flatten(inner, prefix === '' ? key : `${prefix}.${key}`),
     );
   }
-  return value === undefined ? [] : [[prefix, String(value)]];
+  return value === undefined ? [] : [[prefix, `${value as string | number | boolean | null}`]];
 }

@@ -3,16 +3,15 @@
 // and sum (online softmax: arXiv 1805.02867; in blocks: FlashAttention, arXiv 2205.14135). Segments of few queries, as
 // in decoding, read keys and values where they lie (attentionDecode.ts).
 
-import { FEW, decodeSegment, decodeTasks } from './attentionDecode';
-import { ALL, HEADS, HEAD_DIM, K, KEY_BLOCK, KEY_CAPACITY, KEY_ROWS, KV_HEADS, LN2, LOG2E, OWN, Q, QUERY_BLOCK, SCALE, SCRATCH,
-  SCRATCH_BYTES, SEGMENT_COUNT, V, bytes, columnPanel, dotKeys, exp2Low, keyEnd, keyLength, keyStart, packKeyColumns, panelsOf,
-  prefixLength, prefixStart, queryLength, queryStart, segmentAt, storePanel, sumKeys } from './attentionParts';
+import { FEW, decodeQuery } from './attentionDecode';
+import { ALL, HEADS, HEAD_DIM, K, KEY_BLOCK, KEY_CAPACITY, KEY_ROWS, KV_HEADS, LN2, LOG2E, OWN, Q, QUERY_BLOCK, SCALE,
+  SCRATCH, SCRATCH_BYTES, SEGMENT_COUNT, V, bytes, columnPanel, dotKeys, exp2Low, keyEnd, keyLength, keyStart,
+  packKeyColumns, panelsOf, prefixLength, prefixStart, queryLength, queryStart, segmentAt, storePanel,
+  sumKeys } from './attentionParts';
 import { log4 } from './math';
 import { packA, packPanels } from './pack';
 import { addressAt, floatAt, fma, intAt, nextTask } from './record';
 import { MR, NR } from './tileSize';
-
-export { attentionGradKeys, attentionGradPack, attentionGradQueries } from './attentionGrad';
 
 // @ts-ignore: compile-time constants
 @inline const OUT: usize = OWN;
@@ -64,9 +63,9 @@ export function attention(p: usize, thread: i32, threads: i32): void {
   for (let s = intAt(p, SEGMENT_COUNT) - 1; s >= 0; s--) {
     const t = segmentAt(p, s), queries = queryLength(t);
     if (queries <= FEW) {
-      for (let n = 0, end = decodeTasks(p, queries); n < end; n++) {
+      for (let n = 0; n < queries * heads; n++) {
         if (at++ != task) continue;
-        decodeSegment(p, t, n, addressAt(p, OUT), addressAt(p, LSE), scratch);
+        decodeQuery(p, t, n / heads, n % heads, addressAt(p, OUT), addressAt(p, LSE), scratch);
         task = nextTask(p);
       }
     } else {
@@ -107,7 +106,8 @@ function attendBlock(p: usize, t: usize, h: i32, i: i32, n: i32, scratch: usize)
   for (let x = 0; x * NR < n; x++) {
     const lse = addressAt(p, LSE) + bytes((row + x * NR) * heads + h), rows = min(NR, n - x * NR);
     finishSoftmax(stateAt(scratch, D, x), lse, bytes(heads), rows);
-    storePanel(outputAt(scratch, D, x), stateAt(scratch, D, x), addressAt(p, OUT) + at + <usize>(x * NR) * ld, ld, rows, D);
+    const to = addressAt(p, OUT) + at + <usize>(x * NR) * ld;
+    storePanel(outputAt(scratch, D, x), stateAt(scratch, D, x), to, ld, rows, D);
   }
 }
 
@@ -181,7 +181,8 @@ function hideKey(scores: usize, last: i32): void {
   v128.store(scores, v128.bitselect(hidden, v128.load(scores, 16), i32x4.le_s(i32x4(4, 5, 6, 7), r)), 16);
 }
 
-/** lse = ln 2 · maximum + ln sum, for `rows` queries `step` bytes apart; the maxima become 1 / sum (0 where no key is seen). */
+/** lse = ln 2 · maximum + ln sum, for `rows` queries `step` bytes apart; the maxima become 1 / sum, or 0 where no key
+ *  is seen. */
 function finishSoftmax(state: usize, lse: usize, step: usize, rows: i32): void {
   for (let half: usize = 0; half < 32; half += 16) {
     const sum = v128.load(state + half, 32), total = fma(v128.load(state + half), f32x4.splat(LN2), log4(sum));

@@ -1,75 +1,47 @@
-// Attention of few queries, as in decoding: time goes into reading keys and values once, so nothing is packed. A task
-// takes four of the query rows that share a kv head (of its query heads, and of the segment's queries): each key that is
-// loaded meets four queries, and the scores [key][4] hold one query a lane.
+// Attention of few queries, as in decoding: time goes into reading keys and values, so they are read where they lie, in
+// order, once for each query. A task is one query row of one head.
 
-import { ALL, HEADS, HEAD_DIM, K, KEY_BLOCK, KV_HEADS, Q, SCALE, V, bytes, keyEnd, keyLength, keyStart, panelsOf,
-  prefixLength, prefixStart, queryLength, queryStart } from './attentionParts';
-import { exp4, log4 } from './math';
-import { addressAt, floatAt, intAt, fma } from './record';
+import { HEADS, HEAD_DIM, K, KV_HEADS, LN2, LOG2E, Q, SCALE, V, bytes, exp2Low, keyEnd, keyStart, prefixLength,
+  prefixStart, queryStart } from './attentionParts';
+import { logf } from './math';
+import { addressAt, floatAt, fma, intAt } from './record';
 
 /** Segments of up to so many queries come here. */
-// @ts-ignore: compile-time constants
-@inline export const FEW: i32 = 4;
+// @ts-ignore: a compile-time constant
+@inline export const FEW: i32 = 2;
+/** Keys at a time. */
+// @ts-ignore
+@inline const BLOCK: i32 = 512;
 
-// A task's scratch, in bytes: addresses of four query rows, the key row that each does not see any more (of its own
-// segment), maximum and sum of each, then scores [KEY_BLOCK][4], then o [4][D rounded up to 4].
+// A task's scratch: maximum and sum (to base 2, as in attention.ts), scores [BLOCK], o [D].
 // @ts-ignore
-@inline const SEE: usize = 16;
+@inline const SCORES: usize = 16;
 // @ts-ignore
-@inline const MAXIMUM: usize = 32;
-// @ts-ignore
-@inline const SUM: usize = 48;
-// @ts-ignore
-@inline const SCORES: usize = 64;
-// @ts-ignore
-@inline const OUTPUT: usize = SCORES + (KEY_BLOCK << 4);
+@inline const OUTPUT: usize = SCORES + (BLOCK << 2);
 
-@inline function outputStep(D: i32): usize { return bytes((D + 3) & -4); }
-
-/** Tasks of a segment. */
-export function decodeTasks(p: usize, queries: i32): i32 {
-  const kvHeads = intAt(p, KV_HEADS);
-  return kvHeads * panelsOf(intAt(p, HEADS) / kvHeads * queries, 4);
+/** Out and lse of query i of a segment, head h. */
+export function decodeQuery(p: usize, t: usize, i: i32, h: i32, out: usize, lse: usize, scratch: usize): void {
+  const heads = intAt(p, HEADS), D = intAt(p, HEAD_DIM), at = (queryStart(t) + i) * heads + h;
+  const q = addressAt(p, Q) + bytes(at * D), o = scratch + OUTPUT, to = out + bytes(at * D);
+  store<f32>(scratch, -f32.MAX_VALUE);
+  store<f32>(scratch, 0, 4);
+  memory.fill(o, 0, bytes(D));
+  decodeKeys(p, h, q, prefixStart(t), prefixStart(t) + prefixLength(t), scratch);
+  decodeKeys(p, h, q, keyStart(t), keyEnd(t) + i, scratch);
+  const sum = load<f32>(scratch, 4);
+  store<f32>(lse + bytes(at), load<f32>(scratch) * LN2 + logf(sum));
+  for (let d: usize = 0; d < bytes(D); d += 4) store<f32>(to + d, sum > 0 ? load<f32>(o + d) / sum : 0);
 }
 
-/** Out and lse of the segment's task n. */
-export function decodeSegment(p: usize, t: usize, n: i32, out: usize, lse: usize, scratch: usize): void {
-  const heads = intAt(p, HEADS), D = intAt(p, HEAD_DIM), group = heads / intAt(p, KV_HEADS);
-  const queries = group * queryLength(t), tasks = panelsOf(queries, 4), g = n / tasks, first = (n % tasks) * 4;
-  const count = min(4, queries - first), step = outputStep(D);
-  for (let r = 0; r < 4; r++) {
-    // Lanes without a query repeat the first one.
-    const v = r < count ? first + r : first, i = v / group;
-    const row = (queryStart(t) + i) * heads + g * group + v % group;
-    store<u32>(scratch + bytes(r), <u32>(addressAt(p, Q) + bytes(row * D)));
-    store<i32>(scratch + bytes(r), keyEnd(t) + i, SEE);
-  }
-  v128.store(scratch, f32x4.splat(-f32.MAX_VALUE), MAXIMUM);
-  v128.store(scratch, f32x4.splat(0), SUM);
-  memory.fill(scratch + OUTPUT, 0, step << 2);
-  decodeKeys(p, g, prefixStart(t), prefixStart(t) + prefixLength(t), false, scratch);
-  decodeKeys(p, g, keyStart(t), min(keyStart(t) + keyLength(t), keyEnd(t) + queryLength(t)), true, scratch);
-
-  const sum = v128.load(scratch, SUM), total = f32x4.add(v128.load(scratch, MAXIMUM), log4(sum));
-  const inverse = v128.and(f32x4.div(f32x4.splat(1), sum), f32x4.gt(sum, f32x4.splat(0)));
-  v128.store(scratch, total, MAXIMUM);
-  v128.store(scratch, inverse, SUM);
-  for (let r = 0; r < count; r++) {
-    const v = first + r, row = (queryStart(t) + v / group) * heads + g * group + v % group;
-    const factor = load<f32>(scratch + bytes(r), SUM), o = scratch + OUTPUT + <usize>r * step, to = out + bytes(row * D);
-    for (let d: usize = 0; d < bytes(D); d += 4) store<f32>(to + d, load<f32>(o + d) * factor);
-    store<f32>(lse + bytes(row), load<f32>(scratch + bytes(r), MAXIMUM));
-  }
-}
-
-/** The four queries meet keys [start, end) of kv head g, causally if they are the segment's own. */
-function decodeKeys(p: usize, g: i32, start: i32, end: i32, own: bool, scratch: usize): void {
-  const D = intAt(p, HEAD_DIM), ld = bytes(intAt(p, KV_HEADS) * D);
-  for (; start < end; start += KEY_BLOCK) {
-    const n = min(KEY_BLOCK, end - start), from = <usize>start * ld + bytes(g * D);
-    decodeScores(addressAt(p, K) + from, ld, n, scratch, floatAt(p, SCALE), D);
-    decodeSoftmax(start, n, own, scratch, D);
-    decodeValues(addressAt(p, V) + from, ld, n, scratch, D);
+/** A query meets the key rows [start, end). */
+function decodeKeys(p: usize, h: i32, q: usize, start: i32, end: i32, scratch: usize): void {
+  const D = intAt(p, HEAD_DIM), kvHeads = intAt(p, KV_HEADS), ld = bytes(kvHeads * D);
+  const g = h / (intAt(p, HEADS) / kvHeads), scores = scratch + SCORES, o = scratch + OUTPUT;
+  for (; start < end; start += BLOCK) {
+    const n = min(BLOCK, end - start), from = <usize>start * ld + bytes(g * D);
+    decodeScores(addressAt(p, K) + from, ld, n, q, scores, floatAt(p, SCALE) * LOG2E, D);
+    decodeSoftmax(scores, n, scratch, o, D);
+    decodeValues(addressAt(p, V) + from, ld, n, scores, o, D);
   }
 }
 
@@ -80,112 +52,104 @@ function decodeKeys(p: usize, g: i32, start: i32, end: i32, own: bool, scratch: 
   return f32x4.add(v128.shuffle<f32>(ab, cd, 0, 1, 4, 5), v128.shuffle<f32>(ab, cd, 2, 3, 6, 7));
 }
 
-/** Scores [n][4] = scale · key · query. */
-export function decodeScores(k: usize, ld: usize, n: i32, scratch: usize, scale: f32, D: i32): void {
-  const q0 = <usize>load<u32>(scratch), q1 = <usize>load<u32>(scratch, 4);
-  const q2 = <usize>load<u32>(scratch, 8), q3 = <usize>load<u32>(scratch, 12);
+/** scores [n] = factor · k [n, D] · q [D], and −∞ up to the next multiple of 4. */
+export function decodeScores(k: usize, ld: usize, n: i32, q: usize, scores: usize, factor: f32, D: i32): void {
   const end = bytes(D), whole = end & ~15;
-  let to = scratch + SCORES;
-  for (let j = 0; j < n; j++) {
+  for (let j = 0; j < n; j += 4) {
+    // The last four repeat the last key.
+    const k1 = j + 1 < n ? k + ld : k, k2 = j + 2 < n ? k1 + ld : k1, k3 = j + 3 < n ? k2 + ld : k2;
     let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0;
     let d: usize = 0;
     for (; d < whole; d += 16) {
-      const x = v128.load(k + d);
-      s0 = fma(x, v128.load(q0 + d), s0);
-      s1 = fma(x, v128.load(q1 + d), s1);
-      s2 = fma(x, v128.load(q2 + d), s2);
-      s3 = fma(x, v128.load(q3 + d), s3);
+      const x = v128.load(q + d);
+      s0 = fma(x, v128.load(k + d), s0);
+      s1 = fma(x, v128.load(k1 + d), s1);
+      s2 = fma(x, v128.load(k2 + d), s2);
+      s3 = fma(x, v128.load(k3 + d), s3);
     }
     for (; d < end; d += 4) {
-      const x = v128.load32_zero(k + d);
-      s0 = fma(x, v128.load32_zero(q0 + d), s0);
-      s1 = fma(x, v128.load32_zero(q1 + d), s1);
-      s2 = fma(x, v128.load32_zero(q2 + d), s2);
-      s3 = fma(x, v128.load32_zero(q3 + d), s3);
+      const x = v128.load32_zero(q + d);
+      s0 = fma(x, v128.load32_zero(k + d), s0);
+      s1 = fma(x, v128.load32_zero(k1 + d), s1);
+      s2 = fma(x, v128.load32_zero(k2 + d), s2);
+      s3 = fma(x, v128.load32_zero(k3 + d), s3);
     }
-    v128.store(to, f32x4.mul(totals(s0, s1, s2, s3), f32x4.splat(scale)));
-    to += 16;
-    k += ld;
+    v128.store(scores + bytes(j), f32x4.mul(totals(s0, s1, s2, s3), f32x4.splat(factor)));
+    k = k3 + ld;
   }
+  for (let j = n; j & 3; j++) store<f32>(scores + bytes(j), -Infinity);
 }
 
-/** Scores [n][4] of keys from `start` on become exp(score − maximum), 0 where a query does not see its segment's key. */
-export function decodeSoftmax(start: i32, n: i32, own: bool, scratch: usize, D: i32): void {
-  const scores = scratch + SCORES, before = v128.load(scratch, MAXIMUM);
-  const see = own ? v128.load(scratch, SEE) : i32x4.splat(ALL);
-  let maximum = before, at = scores;
-  for (let j = start; j < start + n; j++) {
-    const s = v128.bitselect(v128.load(at), f32x4.splat(-Infinity), i32x4.gt_s(see, i32x4.splat(j)));
-    v128.store(at, s);
-    maximum = f32x4.pmax(maximum, s);
-    at += 16;
-  }
-  const shrink = exp4(f32x4.sub(before, maximum));
-  let sum = f32x4.mul(v128.load(scratch, SUM), shrink);
-  at = scores;
-  for (let j = 0; j < n; j++) {
-    const e = exp4(f32x4.sub(v128.load(at), maximum));
+/** Scores [n] become 2^(score − maximum), and maximum, sum and o [D] move to the new maximum. */
+export function decodeSoftmax(scores: usize, n: i32, state: usize, o: usize, D: i32): void {
+  const end = scores + bytes((n + 3) & -4), before = load<f32>(state);
+  let most = f32x4.splat(before);
+  for (let at = scores; at < end; at += 16) most = f32x4.pmax(most, v128.load(at));
+  most = f32x4.pmax(most, v128.shuffle<f32>(most, most, 2, 3, 0, 1));
+  most = f32x4.pmax(most, v128.shuffle<f32>(most, most, 1, 0, 3, 2));
+  let sums = f32x4.splat(0);
+  for (let at = scores; at < end; at += 16) {
+    const e = exp2Low(f32x4.sub(v128.load(at), most));
     v128.store(at, e);
-    sum = f32x4.add(sum, e);
-    at += 16;
+    sums = f32x4.add(sums, e);
   }
-  v128.store(scratch, maximum, MAXIMUM);
-  v128.store(scratch, sum, SUM);
-  shrinkRow(scratch + OUTPUT, v128.shuffle<f32>(shrink, shrink, 0, 0, 0, 0), outputStep(D));
-  shrinkRow(scratch + OUTPUT + outputStep(D), v128.shuffle<f32>(shrink, shrink, 1, 1, 1, 1), outputStep(D));
-  shrinkRow(scratch + OUTPUT + 2 * outputStep(D), v128.shuffle<f32>(shrink, shrink, 2, 2, 2, 2), outputStep(D));
-  shrinkRow(scratch + OUTPUT + 3 * outputStep(D), v128.shuffle<f32>(shrink, shrink, 3, 3, 3, 3), outputStep(D));
+  const shrink = f32x4.extract_lane(exp2Low(f32x4.sub(f32x4.splat(before), most)), 0);
+  for (let d: usize = 0; d < bytes(D); d += 4) store<f32>(o + d, load<f32>(o + d) * shrink);
+  const sum = f32x4.extract_lane(sums, 0) + f32x4.extract_lane(sums, 1) + f32x4.extract_lane(sums, 2) +
+    f32x4.extract_lane(sums, 3);
+  store<f32>(state, f32x4.extract_lane(most, 0));
+  store<f32>(state, load<f32>(state, 4) * shrink + sum, 4);
 }
 
-@inline function shrinkRow(o: usize, factor: v128, length: usize): void {
-  for (let d: usize = 0; d < length; d += 16) v128.store(o + d, f32x4.mul(v128.load(o + d), factor));
-}
-
-/** o [4][D] += scoresᵀ [4][n] · values [n][D] */
-export function decodeValues(v: usize, ld: usize, n: i32, scratch: usize, D: i32): void {
-  const scores = scratch + SCORES, end = scores + bytes(n * 4), step = outputStep(D);
-  const o0 = scratch + OUTPUT, o1 = o0 + step, o2 = o1 + step, o3 = o2 + step;
-  const length = bytes(D);
-  let d: usize = 0;
-  for (; d + 32 <= length; d += 32) {
-    let a0 = v128.load(o0 + d), b0 = v128.load(o0 + d, 16), a1 = v128.load(o1 + d), b1 = v128.load(o1 + d, 16);
-    let a2 = v128.load(o2 + d), b2 = v128.load(o2 + d, 16), a3 = v128.load(o3 + d), b3 = v128.load(o3 + d, 16);
-    let row = v + d;
-    for (let at = scores; at < end; at += 16) {
-      const left = v128.load(row), right = v128.load(row, 16);
-      let x = v128.load32_splat(at);
-      a0 = fma(x, left, a0);
-      b0 = fma(x, right, b0);
-      x = v128.load32_splat(at, 4);
-      a1 = fma(x, left, a1);
-      b1 = fma(x, right, b1);
-      x = v128.load32_splat(at, 8);
-      a2 = fma(x, left, a2);
-      b2 = fma(x, right, b2);
-      x = v128.load32_splat(at, 12);
-      a3 = fma(x, left, a3);
-      b3 = fma(x, right, b3);
+/** o [D] += scores [n] · v [n, D] */
+export function decodeValues(v: usize, ld: usize, n: i32, scores: usize, o: usize, D: i32): void {
+  const end = scores + bytes(n);
+  let left = D;
+  for (; left >= 32; left -= 32) {
+    let a0 = v128.load(o), a1 = v128.load(o, 16), a2 = v128.load(o, 32), a3 = v128.load(o, 48);
+    let a4 = v128.load(o, 64), a5 = v128.load(o, 80), a6 = v128.load(o, 96), a7 = v128.load(o, 112);
+    let row = v;
+    for (let at = scores; at < end; at += 4) {
+      const x = v128.load32_splat(at);
+      a0 = fma(x, v128.load(row), a0);
+      a1 = fma(x, v128.load(row, 16), a1);
+      a2 = fma(x, v128.load(row, 32), a2);
+      a3 = fma(x, v128.load(row, 48), a3);
+      a4 = fma(x, v128.load(row, 64), a4);
+      a5 = fma(x, v128.load(row, 80), a5);
+      a6 = fma(x, v128.load(row, 96), a6);
+      a7 = fma(x, v128.load(row, 112), a7);
       row += ld;
     }
-    v128.store(o0 + d, a0);
-    v128.store(o0 + d, b0, 16);
-    v128.store(o1 + d, a1);
-    v128.store(o1 + d, b1, 16);
-    v128.store(o2 + d, a2);
-    v128.store(o2 + d, b2, 16);
-    v128.store(o3 + d, a3);
-    v128.store(o3 + d, b3, 16);
+    v128.store(o, a0);
+    v128.store(o, a1, 16);
+    v128.store(o, a2, 32);
+    v128.store(o, a3, 48);
+    v128.store(o, a4, 64);
+    v128.store(o, a5, 80);
+    v128.store(o, a6, 96);
+    v128.store(o, a7, 112);
+    v += 128;
+    o += 128;
   }
-  // The columns that are left, one at a time, a query a lane.
-  for (; d < length; d += 4) {
-    let sum = f32x4.splat(0), row = v + d;
-    for (let at = scores; at < end; at += 16) {
-      sum = fma(v128.load(at), v128.load32_splat(row), sum);
+  for (; left >= 4; left -= 4) {
+    let a = v128.load(o), row = v;
+    for (let at = scores; at < end; at += 4) {
+      a = fma(v128.load32_splat(at), v128.load(row), a);
       row += ld;
     }
-    store<f32>(o0 + d, load<f32>(o0 + d) + f32x4.extract_lane(sum, 0));
-    store<f32>(o1 + d, load<f32>(o1 + d) + f32x4.extract_lane(sum, 1));
-    store<f32>(o2 + d, load<f32>(o2 + d) + f32x4.extract_lane(sum, 2));
-    store<f32>(o3 + d, load<f32>(o3 + d) + f32x4.extract_lane(sum, 3));
+    v128.store(o, a);
+    v += 16;
+    o += 16;
+  }
+  for (; left > 0; left--) {
+    let a = load<f32>(o), row = v;
+    for (let at = scores; at < end; at += 4) {
+      a += load<f32>(at) * load<f32>(row);
+      row += ld;
+    }
+    store<f32>(o, a);
+    v += 4;
+    o += 4;
   }
 }

@@ -1,85 +1,24 @@
-// Attention's gradient with the probabilities computed again from lse (FlashAttention-2, arXiv 2307.08691), five products
-// a tile: S = K·Qᵀ, dP = V·dOᵀ, dV += P·dO, dK += dS·Q, dQ += dSᵀ·K. A task owns one kv head's keys of a chunk (every
-// C-th block of key rows), so dK and dV are summed by one thread, over all segments that see them, in the table's order.
-// dQ is summed within the chunk, and over the chunks by a last call: exact, the same for any number of threads, without
-// a second computation of S and dP.
+// Attention's gradient with the probabilities computed again from lse (FlashAttention-2, arXiv 2307.08691), by five
+// products: S = K·Qᵀ, dP = V·dOᵀ, dV += P·dO, dK += dS·Q, dQ += dSᵀ·K. A task owns one kv head's keys of a chunk, which
+// is every C-th block of key rows: dK and dV are summed by one thread, over all segments that see them, in the table's
+// order. dQ is summed within the chunk, and over the chunks by a last call. So no number depends on the threads, and
+// S and dP are computed once.
 
-import { ALL, HEADS, HEAD_DIM, K, KEY_BLOCK, KEY_CAPACITY, KEY_ROWS, KV_HEADS, LOG2E, OWN, Q, QUERY_BLOCK, SCALE, SCRATCH,
-  SCRATCH_BYTES, SEGMENT_COUNT, V, bytes, columnPanel, dotKeys, exp2Low, keyEnd, keyLength, keyStart, packKeyColumns, panelsOf,
-  prefixLength, prefixStart, queryLength, queryStart, segmentAt, storePanel, sumKeys } from './attentionParts';
-import { packA, packColumns, packPanels } from './pack';
+import { CHUNKS, DK, DQ, DV, D_OUT_COLUMNS, D_OUT_ROWS, K_ROWS, Q_COLUMNS, Q_ROWS, V_ROWS, dqPart, keyColumnPanels,
+  keyRowPanels, queryColumnPanels, queryColumnStep, queryRowPanel, statsAt } from './attentionGradPack';
+import { ROW, sumPanels } from './attentionGradTile';
+import { ALL, HEADS, HEAD_DIM, KEY_BLOCK, KEY_ROWS, KV_HEADS, LOG2E, QUERY_BLOCK, SCALE, SCRATCH, SCRATCH_BYTES,
+  SEGMENT_COUNT, bytes, columnPanel, dotKeys, exp2Low, keyEnd, keyLength, keyStart, panelsOf, prefixLength, prefixStart,
+  queryLength, queryStart, segmentAt, storePanel, sumKeys } from './attentionParts';
 import { addressAt, floatAt, fma, intAt, nextTask } from './record';
 import { MR, NR } from './tileSize';
 
-// @ts-ignore: compile-time constants
-@inline const OUT: usize = OWN;
-// @ts-ignore
-@inline const LSE: usize = OWN + 1;
-// @ts-ignore
-@inline const D_OUT: usize = OWN + 2;
-// @ts-ignore
-@inline const DQ: usize = OWN + 3;
-// @ts-ignore
-@inline const DK: usize = OWN + 4;
-// @ts-ignore
-@inline const DV: usize = OWN + 5;
-/** k and v as row panels [kvHeads][capacity/MR][D][MR], k as column panels [kvHeads][D/MR][capacity][MR]. */
-// @ts-ignore
-@inline const K_ROWS: usize = OWN + 6;
-// @ts-ignore
-@inline const V_ROWS: usize = OWN + 7;
-// @ts-ignore
-@inline const K_COLUMNS: usize = OWN + 8;
-/** q and dOut transposed [heads][panels][D][8] and as column panels [heads][D/8][panels · 8][8]. Panels of 8 queries
- *  start anew with each segment; zeros fill a segment's last one. */
-// @ts-ignore
-@inline const Q_ROWS: usize = OWN + 9;
-// @ts-ignore
-@inline const D_OUT_ROWS: usize = OWN + 10;
-// @ts-ignore
-@inline const Q_COLUMNS: usize = OWN + 11;
-// @ts-ignore
-@inline const D_OUT_COLUMNS: usize = OWN + 12;
-/** −lse / ln 2 and Σ dOut · out of a panel's queries, [heads][panels][2][8]. */
-// @ts-ignore
-@inline const STATS: usize = OWN + 13;
-/** dqᵀ summed over a chunk's keys, [chunks][heads][panels][D rounded up to MR][8]. */
-// @ts-ignore
-@inline const DQ_PARTS: usize = OWN + 14;
-// @ts-ignore
-@inline const CHUNKS: usize = OWN + 15;
-/** Capacity of query panels. */
-// @ts-ignore
-@inline const PANELS: usize = OWN + 16;
+export { attentionGradPack } from './attentionGradPack';
+// Exported, so that it is not inlined into the loop around it, where V8 no longer keeps all sums in registers.
+export { addTile } from './attentionGradTile';
 
-/** Bytes of P's and dS's rows, [KEY_BLOCK][QUERY_BLOCK]. */
-// @ts-ignore
-@inline const ROW: usize = QUERY_BLOCK << 2;
 // @ts-ignore
 @inline const NONE: i32 = 0x7fffffff;
-
-@inline function keyRowPanels(p: usize, field: usize, g: i32): usize {
-  const rows = panelsOf(intAt(p, KEY_CAPACITY), MR) * MR;
-  return addressAt(p, field) + <usize>g * bytes(rows * intAt(p, HEAD_DIM));
-}
-@inline function keyColumnPanels(p: usize, g: i32): usize {
-  return addressAt(p, K_COLUMNS) + <usize>(g * panelsOf(intAt(p, HEAD_DIM), MR)) * columnPanel(p);
-}
-@inline function queryRowPanel(p: usize, field: usize, h: i32, panel: i32): usize {
-  return addressAt(p, field) + <usize>(h * intAt(p, PANELS) + panel) * bytes(intAt(p, HEAD_DIM) * NR);
-}
-/** Row panel · 8 of the first column panel of head h. */
-@inline function queryColumnPanels(p: usize, field: usize, h: i32, panel: i32): usize {
-  return addressAt(p, field) + <usize>(h * panelsOf(intAt(p, HEAD_DIM), NR)) * queryColumnStep(p) + bytes(panel * NR * NR);
-}
-@inline function queryColumnStep(p: usize): usize { return bytes(intAt(p, PANELS) * NR * NR); }
-@inline function statsAt(p: usize, h: i32, panel: i32): usize {
-  return addressAt(p, STATS) + bytes((h * intAt(p, PANELS) + panel) * 2 * NR);
-}
-@inline function dqPart(p: usize, chunk: i32, h: i32, panel: i32): usize {
-  return addressAt(p, DQ_PARTS) + <usize>((chunk * intAt(p, HEADS) + h) * intAt(p, PANELS) + panel) *
-    bytes(panelsOf(intAt(p, HEAD_DIM), MR) * MR * NR);
-}
 
 /** The first block ≡ chunk (mod chunks) that holds a key of [start, end), or NONE. */
 function firstBlock(start: i32, end: i32, chunk: i32, chunks: i32): i32 {
@@ -95,69 +34,12 @@ function firstBlock(start: i32, end: i32, chunk: i32, chunks: i32): i32 {
   return firstBlock(keyStart(t), min(end, keyStart(t) + keyLength(t)), chunk, intAt(p, CHUNKS));
 }
 
-/** First call. Tasks: kv head × block of key rows, then head × block of queries. */
-export function attentionGradPack(p: usize, thread: i32, threads: i32): void {
-  const heads = intAt(p, HEADS), kvHeads = intAt(p, KV_HEADS), keyTasks = kvHeads * panelsOf(intAt(p, KEY_ROWS), KEY_BLOCK);
-  let task = nextTask(p), at = keyTasks, panel = 0;
-  for (; task < keyTasks; task = nextTask(p)) packKeys(p, task % kvHeads, (task / kvHeads) * KEY_BLOCK);
-  for (let s = 0; s < intAt(p, SEGMENT_COUNT); s++) {
-    const t = segmentAt(p, s), queries = queryLength(t);
-    for (let i = 0; i < queries; i += QUERY_BLOCK) {
-      for (let h = 0; h < heads; h++) {
-        if (at++ != task) continue;
-        packQueries(p, h, queryStart(t) + i, min(QUERY_BLOCK, queries - i), panel + i / NR);
-        task = nextTask(p);
-      }
-    }
-    panel += panelsOf(queries, NR);
-  }
-}
-
-function packKeys(p: usize, g: i32, start: i32): void {
-  const D = intAt(p, HEAD_DIM), ld = bytes(intAt(p, KV_HEADS) * D), rows = min(KEY_BLOCK, intAt(p, KEY_ROWS) - start);
-  const from = <usize>start * ld + bytes(g * D), k = addressAt(p, K) + from, v = addressAt(p, V) + from;
-  packA(k, ld, false, rows, D, keyRowPanels(p, K_ROWS, g) + bytes(start * D));
-  packA(v, ld, false, rows, D, keyRowPanels(p, V_ROWS, g) + bytes(start * D));
-  packKeyColumns(k, ld, start, rows, intAt(p, KEY_CAPACITY), D, keyColumnPanels(p, g));
-}
-
-function packQueries(p: usize, h: i32, row: i32, n: i32, panel: i32): void {
-  const heads = intAt(p, HEADS), D = intAt(p, HEAD_DIM), ld = bytes(heads * D), from = <usize>row * ld + bytes(h * D);
-  const q = addressAt(p, Q) + from, dOut = addressAt(p, D_OUT) + from, out = addressAt(p, OUT) + from;
-  packPanels(q, ld, true, n, D, queryRowPanel(p, Q_ROWS, h, panel));
-  packPanels(dOut, ld, true, n, D, queryRowPanel(p, D_OUT_ROWS, h, panel));
-  packQueryColumns(q, ld, n, D, queryColumnPanels(p, Q_COLUMNS, h, panel), queryColumnStep(p));
-  packQueryColumns(dOut, ld, n, D, queryColumnPanels(p, D_OUT_COLUMNS, h, panel), queryColumnStep(p));
-  const padded = panelsOf(n, NR) * NR;
-  for (let i = 0; i < padded; i++) {
-    const stats = statsAt(p, h, panel + i / NR) + bytes(i % NR), at = <usize>i * ld;
-    store<f32>(stats, i < n ? -LOG2E * load<f32>(addressAt(p, LSE) + bytes((row + i) * heads + h)) : 0);
-    store<f32>(stats, i < n ? dotRows(dOut + at, out + at, D) : 0, 32);
-  }
-}
-
-/** to [D/8][… rows of 8], `apart` bytes from one another = source [n, D]; zeros fill the last panel of 8 rows. */
-function packQueryColumns(source: usize, ld: usize, n: i32, D: i32, to: usize, apart: usize): void {
-  const padded = panelsOf(n, NR) * NR;
-  for (let d = 0; d < D; d += NR) {
-    packColumns(source + bytes(d), ld, min(NR, D - d), n, to, NR);
-    memory.fill(to + bytes(n * NR), 0, bytes((padded - n) * NR));
-    to += apart;
-  }
-}
-
-export function dotRows(a: usize, b: usize, n: i32): f32 {
-  const end = bytes(n), whole = end & ~15;
-  let sum = f32x4.splat(0), i: usize = 0;
-  for (; i < whole; i += 16) sum = fma(v128.load(a + i), v128.load(b + i), sum);
-  for (; i < end; i += 4) sum = fma(v128.load32_zero(a + i), v128.load32_zero(b + i), sum);
-  return f32x4.extract_lane(sum, 0) + f32x4.extract_lane(sum, 1) + f32x4.extract_lane(sum, 2) + f32x4.extract_lane(sum, 3);
-}
-
-/** Second call, dK, dV and each chunk's dQ. Tasks: chunk × kv head; in a causal batch the first chunks have most work. */
+/** Second call: dK, dV and each chunk's dQ. Tasks: chunk × kv head, the first ones being the largest in a causal
+ *  batch. */
 export function attentionGradKeys(p: usize, thread: i32, threads: i32): void {
   const kvHeads = intAt(p, KV_HEADS), chunks = intAt(p, CHUNKS), blocks = panelsOf(intAt(p, KEY_ROWS), KEY_BLOCK);
-  const scratch = addressAt(p, SCRATCH) + <usize>thread * intAt(p, SCRATCH_BYTES), tasks = min(chunks, blocks) * kvHeads;
+  const scratch = addressAt(p, SCRATCH) + <usize>thread * intAt(p, SCRATCH_BYTES);
+  const tasks = min(chunks, blocks) * kvHeads;
   for (let task = nextTask(p); task < tasks; task = nextTask(p))
     for (let block = task / kvHeads; block < blocks; block += chunks) gradBlock(p, task % kvHeads, block, scratch);
 }
@@ -226,12 +108,13 @@ function gradScoresOfBlock(p: usize, t: usize, g: i32, h: i32, block: i32, panel
     const panels = panelsOf(to - first, MR), scores = scratch + top + bytes(r), dScores = scores + D_SCORES;
     dotKeys(k, panels, queryRowPanel(p, Q_ROWS, h, x), scores, ROW, D);
     dotKeys(v, panels, queryRowPanel(p, D_OUT_ROWS, h, x), dScores, ROW, D);
-    gradScores(scores, start - first, to - first, panels * MR, see + i + r - first, floatAt(p, SCALE), statsAt(p, h, x));
+    const from = start - first, rows = panels * MR;
+    gradScores(scores, from, to - first, rows, see + i + r - first, floatAt(p, SCALE), statsAt(p, h, x));
     // The chunk's first keys that these queries see start the sum.
     const ownBlock = firstOwnBlock(p, t, keyEnd(t) + i + min(r + NR, n) - 1, chunk);
     const isFirst = see == ALL ? block == prefixBlock && block <= ownBlock : block == ownBlock && block < prefixBlock;
     const dq = dqPart(p, chunk, h, x);
-    sumKeys(columns, columnPanel(p), dScores + <usize>(start - first) * ROW, ROW, dq, to - start, D, isFirst ? 0 : dq);
+    sumKeys(columns, columnPanel(p), dScores + <usize>from * ROW, ROW, dq, to - start, D, isFirst ? 0 : dq);
   }
 }
 
@@ -279,91 +162,6 @@ function sumQueries(p: usize, h: i32, block: i32, panel: i32, n: i32, start: i32
     sumPanels(at, dOut + bytes(r * NR), apart, dValue + row * step, step, padded - r, D);
     sumPanels(at + D_SCORES, q + bytes(r * NR), apart, dKey + row * step, step, padded - r, D);
   }
-}
-
-/** c[MR, D] += a · b over k queries: a rows ROW bytes apart, b column panels `apart` bytes from one another. */
-export function sumPanels(a: usize, b: usize, apart: usize, c: usize, ldc: usize, k: i32, D: i32): void {
-  for (let d = 0; d < D; d += NR) {
-    // @ts-ignore: RELAXED is given by --use
-    if (RELAXED) addTile6(a, b, c, ldc, k);
-    else addTile4(a, b, c, ldc, k);
-    b += apart;
-    c += NR << 2;
-  }
-}
-
-@inline function addRow(c: usize, left: v128, right: v128): void {
-  v128.store(c, f32x4.add(v128.load(c), left));
-  v128.store(c, f32x4.add(v128.load(c, 16), right), 16);
-}
-
-/** c[6, 8] += a · b, for rows of a that lie ROW bytes apart and b [k][8]. */
-export function addTile6(a: usize, b: usize, c: usize, ldc: usize, k: i32): void {
-  let c00 = f32x4.splat(0), c01 = c00;
-  let c10 = f32x4.splat(0), c11 = c00;
-  let c20 = f32x4.splat(0), c21 = c00;
-  let c30 = f32x4.splat(0), c31 = c00;
-  let c40 = f32x4.splat(0), c41 = c00;
-  let c50 = f32x4.splat(0), c51 = c00;
-  for (; k > 0; k--) {
-    const b0 = v128.load(b), b1 = v128.load(b, 16);
-    let x = v128.load32_splat(a);
-    c00 = fma(x, b0, c00);
-    c01 = fma(x, b1, c01);
-    x = v128.load32_splat(a, ROW);
-    c10 = fma(x, b0, c10);
-    c11 = fma(x, b1, c11);
-    x = v128.load32_splat(a, 2 * ROW);
-    c20 = fma(x, b0, c20);
-    c21 = fma(x, b1, c21);
-    x = v128.load32_splat(a, 3 * ROW);
-    c30 = fma(x, b0, c30);
-    c31 = fma(x, b1, c31);
-    x = v128.load32_splat(a, 4 * ROW);
-    c40 = fma(x, b0, c40);
-    c41 = fma(x, b1, c41);
-    x = v128.load32_splat(a, 5 * ROW);
-    c50 = fma(x, b0, c50);
-    c51 = fma(x, b1, c51);
-    a += 4;
-    b += NR << 2;
-  }
-  // From the last row to the first: the other way round V8 loads all of a before the products, and sums are spilled.
-  addRow(c + 5 * ldc, c50, c51);
-  addRow(c + 4 * ldc, c40, c41);
-  addRow(c + 3 * ldc, c30, c31);
-  addRow(c + 2 * ldc, c20, c21);
-  addRow(c + ldc, c10, c11);
-  addRow(c, c00, c01);
-}
-
-/** As addTile6, for four rows. */
-export function addTile4(a: usize, b: usize, c: usize, ldc: usize, k: i32): void {
-  let c00 = f32x4.splat(0), c01 = c00;
-  let c10 = f32x4.splat(0), c11 = c00;
-  let c20 = f32x4.splat(0), c21 = c00;
-  let c30 = f32x4.splat(0), c31 = c00;
-  for (; k > 0; k--) {
-    const b0 = v128.load(b), b1 = v128.load(b, 16);
-    let x = v128.load32_splat(a);
-    c00 = fma(x, b0, c00);
-    c01 = fma(x, b1, c01);
-    x = v128.load32_splat(a, ROW);
-    c10 = fma(x, b0, c10);
-    c11 = fma(x, b1, c11);
-    x = v128.load32_splat(a, 2 * ROW);
-    c20 = fma(x, b0, c20);
-    c21 = fma(x, b1, c21);
-    x = v128.load32_splat(a, 3 * ROW);
-    c30 = fma(x, b0, c30);
-    c31 = fma(x, b1, c31);
-    a += 4;
-    b += NR << 2;
-  }
-  addRow(c + 3 * ldc, c30, c31);
-  addRow(c + 2 * ldc, c20, c21);
-  addRow(c + ldc, c10, c11);
-  addRow(c, c00, c01);
 }
 
 /** Third call: dq = scale · Σ over chunks. Tasks: head × block of queries. */

@@ -45,7 +45,7 @@ import { MR, NR } from './tileSize';
 @inline export const QUERY_BLOCK: i32 = 64;
 /** Keys at a time, a multiple of MR in both binaries. */
 // @ts-ignore
-@inline export const KEY_BLOCK: i32 = 48;
+@inline export const KEY_BLOCK: i32 = 96;
 /** Key end of queries that see all keys: no key lies behind it. */
 // @ts-ignore
 @inline export const ALL: i32 = 0x3fffffff;
@@ -64,7 +64,8 @@ import { MR, NR } from './tileSize';
 @inline export function bytes(floats: i32): usize { return <usize>floats << 2; }
 
 /** Rows [start, …) of one head of k or v, at column panels [D/MR][capacity][MR]: the keys are the summed dimension. */
-export function packKeyColumns(source: usize, ld: usize, start: i32, rows: i32, capacity: i32, D: i32, to: usize): void {
+export function packKeyColumns(source: usize, ld: usize, start: i32, rows: i32, capacity: i32, D: i32,
+  to: usize): void {
   to += bytes(start * MR);
   for (let d = 0; d < D; d += MR) {
     packColumns(source + bytes(d), ld, min(MR, D - d), rows, to, MR);

@@ -97,26 +97,23 @@ export function packB(p: usize, thread: i32, threads: i32): void {
   }
 }
 
-/**
- * Rows and columns of a task of gemm: MC rows by all columns, unless that leaves too few tasks for the threads.
- * Rows are divided evenly, and into a multiple of the threads, so that threads of equal speed end together.
- */
-@inline function taskRows(M: i32, threads: i32): i32 {
-  let blocks = (M + MC - 1) / MC;
-  if (threads > 1) blocks = (blocks + threads - 1) / threads * threads;
-  const rows = ((M + blocks - 1) / blocks + MR - 1) / MR * MR;
-  // Below a few register tiles packing B's panels into registers again and again costs more than idle threads.
-  return min(MC, max(rows, min(4 * MR, MC)));
+/** Blocks of rows of gemm's tasks: at most MC rows each, and a multiple of the threads, which then end together. */
+@inline function rowBlocks(M: i32, threads: i32): i32 {
+  const blocks = (M + MC - 1) / MC, even = threads > 1 ? (blocks + threads - 1) / threads * threads : blocks;
+  // At least 4 register tiles each, since every block reads all of B.
+  return max(blocks, min(even, M / (4 * MR)));
 }
-@inline function taskColumns(N: i32, rowBlocks: i32, threads: i32): i32 {
-  if (threads == 1 || rowBlocks >= 2 * threads) return padded(N);
-  const strips = (2 * threads + rowBlocks - 1) / rowBlocks;
-  return max(4 * NR, padded((N + strips - 1) / strips));
+
+/** Strips of columns: more than one where the blocks of rows are too few for the threads; at least 4 tiles each. */
+@inline function columnStrips(N: i32, blocks: i32, threads: i32): i32 {
+  if (threads == 1 || blocks >= 2 * threads) return 1;
+  return max(1, min((2 * threads + blocks - 1) / blocks, N / (4 * NR)));
 }
 
 /**
- * Fields: 1 a · 2 lda · 3 A is given as [K, M] · 4 b (packed by packB, or rows where ldb is given) · 5 ldb or 0 ·
- * 6 c · 7 ldc · 8 accumulate [M, N] or 0, like c · 9 bias [N] or 0 · 10 M · 11 N · 12 K · 13 scratch ·
+ * C = A · B for B packed by packB, or small as it lies.
+ * Fields: 1 a · 2 lda · 3 A is given as [K, M] · 4 b · 5 ldb, or 0 where b is packed · 6 c · 7 ldc ·
+ * 8 accumulate [M, N] or 0, like c (may be c) · 9 bias [N] or 0 · 10 M · 11 N · 12 K · 13 scratch ·
  * 14 bytes of scratch of each thread. Strides are in bytes.
  */
 export function gemm(p: usize, thread: i32, threads: i32): void {
@@ -126,15 +123,16 @@ export function gemm(p: usize, thread: i32, threads: i32): void {
   const M = intAt(p, 10), N = intAt(p, 11), K = intAt(p, 12);
   const scratch = addressAt(p, 13) + <usize>thread * addressAt(p, 14);
   if (M == 0) return;
-  const width = padded(N), rows = taskRows(M, threads), rowBlocks = (M + rows - 1) / rows;
-  const columns = taskColumns(N, rowBlocks, threads), strips = (N + columns - 1) / columns;
-  const tasks = rowBlocks * strips;
+  const width = padded(N), tileRows = (M + MR - 1) / MR, tileColumns = width / NR;
+  const blocks = rowBlocks(M, threads), strips = columnStrips(N, blocks, threads), tasks = blocks * strips;
   for (let task = nextTask(p); task < tasks; task = nextTask(p)) {
-    const i0 = task / strips * rows, j0 = task % strips * columns;
-    const m = min(rows, M - i0), n = min(columns, N - j0);
+    const block = task / strips, strip = task % strips;
+    const i0 = tileRows * block / blocks * MR, m = min(M, tileRows * (block + 1) / blocks * MR) - i0;
+    const j0 = tileColumns * strip / strips * NR, n = min(N, tileColumns * (strip + 1) / strips * NR) - j0;
     const from = transposed ? a + (<usize>i0 << 2) : a + <usize>i0 * lda;
     const at = <usize>i0 * ldc + (<usize>j0 << 2), biasAt = bias ? bias + (<usize>j0 << 2) : 0;
-    gemmBlock(from, lda, transposed, b, ldb, width, j0, c + at, ldc, m, n, K, base ? base + at : biasAt, base ? ldc : 0, scratch);
+    const init = base ? base + at : biasAt;
+    gemmBlock(from, lda, transposed, b, ldb, width, j0, c + at, ldc, m, n, K, init, base ? ldc : 0, scratch);
     if (base && bias) addBias(c + at, ldc, m, n, biasAt);
   }
 }

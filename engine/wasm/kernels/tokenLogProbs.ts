@@ -125,12 +125,14 @@ export function tokenLogProbsMerge(p: usize, thread: i32, threads: i32): void {
   for (let task = nextTask(p); task < tasks; task = nextTask(p)) {
     const offset = <usize>task << 7, n = min(32, N - task * 32);
     const state = addressAt(p, 1) + offset;
-    for (let g: usize = 1; g < <usize>groups; g++) mergeStates(state, state + g * bytes, stride, padded(n), statistics != 0);
+    for (let g: usize = 1; g < <usize>groups; g++)
+      mergeStates(state, state + g * bytes, stride, padded(n), statistics != 0);
     const label = addressAt(p, 4) + offset;
     for (let j: usize = 0; j < <usize>n << 2; j += 4) {
       const at = state + j, max = load<f32>(at), sum = load<f32>(at + stride), logSum = logf(sum);
       // A label outside of the vocabulary has the logit 0, as in the op's definition.
-      const known = load<u32>(addressAt(p, 10) + offset + j) < <u32>intAt(p, 6), logit = known ? load<f32>(label + j) : 0;
+      const known = load<u32>(addressAt(p, 10) + offset + j) < <u32>intAt(p, 6);
+      const logit = known ? load<f32>(label + j) : 0;
       store<f32>(logps + offset + j, logit - max - logSum);
       store<f32>(lses + offset + j, max + logSum);
       if (statistics) {
@@ -166,7 +168,7 @@ function copyPadded(to: usize, from: usize, n: i32, width: i32): void {
  * 15 scratch · 16 bytes of scratch of each thread · 17 bytes of them for gemmBlock
  */
 export function tokenLogProbsGradChunk(p: usize, thread: i32, threads: i32): void {
-  const hiddenT = addressAt(p, 1), hidden = addressAt(p, 2), labels = addressAt(p, 4);
+  const hiddenT = addressAt(p, 1), hidden = addressAt(p, 2), weight = addressAt(p, 3), labels = addressAt(p, 4);
   const N = intAt(p, 7), C = intAt(p, 8), first = intAt(p, 9), rows = intAt(p, 10);
   const stride = addressAt(p, 12), base = addressAt(p, 14);
   const scratch = addressAt(p, 15) + <usize>thread * addressAt(p, 16);
@@ -177,7 +179,7 @@ export function tokenLogProbsGradChunk(p: usize, thread: i32, threads: i32): voi
   for (let task = nextTask(p); task < tasks; task = nextTask(p)) {
     const m = min(MC, rows - task * MC), v0 = first + task * MC, at = <usize>v0 * ldw;
     const dLogits = addressAt(p, 11) + <usize>(task * MC) * stride;
-    if (N) gemmBlock(addressAt(p, 3) + at, ldw, false, hiddenT, 0, width, 0, dLogits, stride, m, width, C, 0, 0, scratch);
+    if (N) gemmBlock(weight + at, ldw, false, hiddenT, 0, width, 0, dLogits, stride, m, width, C, 0, 0, scratch);
     for (let v = 0; v < m; v++) logitGradients(dLogits + <usize>v * stride, lses, dLogps, width);
     for (let i: usize = 0; i < <usize>N; i++) {
       const v = load<i32>(labels + (i << 2)) - v0;

@@ -5,9 +5,9 @@ import { address, float, int, numberAttr, operand, rowsOf } from '../call.ts';
 
 // These follow kernels/attentionParts.ts.
 const QUERY_BLOCK = 64;
-const KEY_BLOCK = 48;
+const KEY_BLOCK = 96;
 /** Segments of up to so many queries read keys and values where they lie. */
-const FEW = 4;
+const FEW = 2;
 
 const roundUp = (n: number, step: number): number => Math.ceil(n / step) * step;
 

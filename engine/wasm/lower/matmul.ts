@@ -103,7 +103,12 @@ function gemvCalls(product: Product, { a, b, c, bias, base, rows, inner }: Opera
 
 const present = (...spans: (Span | undefined)[]): Span[] => spans.filter((s) => s !== undefined);
 
-function gemmCalls(product: Product, operands: Operands, plan: Plan, { threads, workspace }: LowerArgs): Call[] {
+function gemmCalls(
+  product: Product,
+  operands: Operands,
+  plan: Plan,
+  { threads, workspace }: LowerArgs,
+): Call[] {
   const { a, b, c, bias, base, rows, inner } = operands;
   const { m, n, k, transposeA, transposeB } = product;
   const columns = plan.kind === 'packed' ? plan.columns : n;
@@ -155,7 +160,8 @@ function gemmCalls(product: Product, operands: Operands, plan: Plan, { threads, 
 }
 
 const matmul: Lowering = {
-  workspace: (inputs: readonly TensorType[], attrs, threads) => workspaceOf(productOf(inputs, attrs), threads),
+  workspace: (inputs: readonly TensorType[], attrs, threads) =>
+    workspaceOf(productOf(inputs, attrs), threads),
   lower(args) {
     const { inputs, outputs, attrs } = args;
     const product = productOf(

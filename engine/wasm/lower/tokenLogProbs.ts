@@ -66,7 +66,8 @@ function forwardSizes(inputs: readonly TensorType[], statistics: boolean, thread
 }
 
 const tokenLogProbs: Lowering = {
-  workspace: (inputs, attrs, threads) => total(forwardSizes(inputs, attrs.statistics === true, threads).spans),
+  workspace: (inputs, attrs, threads) =>
+    total(forwardSizes(inputs, attrs.statistics === true, threads).spans),
   lower({ inputs, outputs, attrs, threads, workspace }) {
     const types = inputs.map((i) => i.type);
     const wanted = attrs.statistics === true;

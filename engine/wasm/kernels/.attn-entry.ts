@@ -1,1 +1,0 @@
-export * from './attention'; export { gemmBlock } from './gemm'; export { tile } from './micro'; export { dotKeys, sumKeys } from './attentionParts'; export { sumPanels, gradScores, addTile6, addTile4 } from './attentionGrad'; export { onlineSoftmax } from './attention';
