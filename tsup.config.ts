@@ -1,14 +1,17 @@
 import { defineConfig } from 'tsup';
 import { rawText } from './rawText.ts';
 
+/** What users import, as in package.json's exports. */
+export const library = {
+  index: 'index.ts',
+  engine: 'engine/index.ts',
+  models: 'models/index.ts',
+  trainer: 'trainer/index.ts',
+  node: 'trainer/index.node.ts',
+};
+
 export default defineConfig({
-  entry: {
-    index: 'index.ts',
-    engine: 'engine/index.ts',
-    models: 'models/index.ts',
-    trainer: 'trainer/index.ts',
-    cli: 'cli/main.ts',
-  },
+  entry: { ...library, cli: 'cli/main.ts' },
   format: ['esm'],
   target: 'es2022',
   platform: 'neutral',
@@ -18,6 +21,6 @@ export default defineConfig({
   esbuildPlugins: [rawText],
   splitting: true,
   sourcemap: true,
-  clean: true,
-  dts: process.env.DTS ? { entry: { index: "index.ts", engine: "engine/index.ts", models: "models/index.ts", trainer: "trainer/index.ts" }, compilerOptions: { ignoreDeprecations: "6.0" } } : false,
+  // keeps what tsup.types.config.ts has made
+  clean: ['!**/*.d.ts'],
 });

@@ -1,9 +1,20 @@
 import type { Device, Executable } from '../engine/index.ts';
-import { compile, f32, fill, grad, hyperValues, i32, mean, neg, optimize, tokenLogProbs } from '../engine/index.ts';
+import {
+  compile,
+  f32,
+  fill,
+  grad,
+  hyperValues,
+  i32,
+  mean,
+  neg,
+  optimize,
+  tokenLogProbs,
+} from '../engine/index.ts';
 import { createModel, initialiseWeights, modelInputTypes } from '../models/index.ts';
-import type { Effort, Timing } from './measure.ts';
+import type { Effort } from './measure.ts';
 import { measure } from './measure.ts';
-import { Random } from './random.ts';
+import { Random } from '../trainer/data/random.ts';
 
 /** A GPT-2 of this size, and a batch of `batch` rows of `length` tokens. */
 export interface StepShape {
@@ -48,8 +59,9 @@ export class GptStep {
       n_positions: length,
       vocab_size: vocab,
     });
-    const random = new Random();
-    initialiseWeights(model, device, () => random.normal());
+    const random = new Random(1);
+    // Uniform, of variance 1: how large the weights are matters here, not their distribution.
+    initialiseWeights(model, device, () => (random.uniform() - 0.5) * Math.sqrt(12));
     const T = batch * length;
     const types = {
       ...modelInputTypes(T, batch),
@@ -84,7 +96,8 @@ export class GptStep {
   }
 }
 
-export async function timeGptStep(device: Device, shape: StepShape, effort: Effort): Promise<Timing> {
+/** Seconds of a step. */
+export async function timeGptStep(device: Device, shape: StepShape, effort: Effort): Promise<number[]> {
   const step = await GptStep.load(shape, device);
   return measure('gpt-step', () => step.run(), effort);
 }

@@ -1,6 +1,8 @@
 export type { ChatMessage } from './chatTemplate.ts';
 export type { ModelFiles } from './files/open.ts';
 export { openModelBlobs, openModelFiles } from './files/open.ts';
+export type { SavedModel } from './files/save.ts';
+export { saveModelFiles } from './files/save.ts';
 export type { GenerateOptions, Generated } from './generate.ts';
 export { Generator } from './generate.ts';
 export type { Attend, LanguageModel, ModelInputs, Parameter, WeightFiles } from './model.ts';

@@ -19,7 +19,10 @@ export interface TrainWork {
   /**
    * Trains and writes all outputs; resolves after the `end` event. When `signal` is aborted it ends the step, saves a checkpoint and ends with status `stopped`; before the first step it throws the signal's reason.
    */
-  train(config: TrainConfig, run: { signal: AbortSignal; onEvent: (event: TrainEvent) => void }): Promise<void>;
+  train(
+    config: TrainConfig,
+    run: { signal: AbortSignal; onEvent: (event: TrainEvent) => void },
+  ): Promise<void>;
 }
 
 /** Returns the exit code. */

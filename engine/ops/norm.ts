@@ -10,10 +10,16 @@ interface NormAttrs {
 }
 
 const samples = (vectors: number): Sample<NormAttrs>[] => [
-  { attrs: { eps: 1e-5 }, inputs: [{ shape: [7, 13] }, ...Array.from({ length: vectors }, () => ({ shape: [13] }))] },
   {
     attrs: { eps: 1e-5 },
-    inputs: [{ shape: [40, 64], rows: 'tokens' }, ...Array.from({ length: vectors }, () => ({ shape: [64] }))],
+    inputs: [{ shape: [7, 13] }, ...Array.from({ length: vectors }, () => ({ shape: [13] }))],
+  },
+  {
+    attrs: { eps: 1e-5 },
+    inputs: [
+      { shape: [40, 64], rows: 'tokens' },
+      ...Array.from({ length: vectors }, () => ({ shape: [64] })),
+    ],
     counts: { tokens: 37 },
   },
 ];

@@ -136,7 +136,7 @@ export const globalNormOp: Op<NoAttrs> = {
   },
   define(inputs, [y]) {
     let total = 0;
-    for (const x of inputs) for (const v of (x).data) total += v * v;
+    for (const x of inputs) for (const v of x.data) total += v * v;
     one(y).data[0] = Math.sqrt(total);
   },
   samples: [{ attrs: {}, inputs: [{ shape: [5] }, { shape: [7, 9] }, { shape: [130, 70] }] }],

@@ -12,9 +12,10 @@ const model = await openModelFiles(join(folder, 'SmolLM2-135M-Instruct.Q4_1.gguf
 const { tokenizer } = model;
 if (tokenizer === undefined) throw new Error('the model file has no tokenizer');
 
-const rows = /** @type {{ conversations: { value: string }[]; chosen: { value: string }; rejected: { value: string } }[]} */ (
-  JSON.parse(readFileSync(join(folder, 'dpo_en_demo.json'), 'utf8'))
-);
+const rows =
+  /** @type {{ conversations: { value: string }[]; chosen: { value: string }; rejected: { value: string } }[]} */ (
+    JSON.parse(readFileSync(join(folder, 'dpo_en_demo.json'), 'utf8'))
+  );
 const pairs = rows
   .filter(({ conversations }) => conversations.length === 1)
   .map(({ conversations, chosen, rejected }) => ({

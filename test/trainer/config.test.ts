@@ -518,7 +518,10 @@ describe.skipIf(shared('fixtures/trl') === undefined)(`fixtures ${needsShared}`,
       CPOTrainer: { method: 'dpo', loss_type: 'cpo', add_bos: true },
       ORPOTrainer: { method: 'dpo', loss_type: 'orpo', add_bos: true },
     };
-    const lora = meta.lora === undefined || meta.lora === null ? {} : { lora: { ...meta.lora, lora_dropout: 0, adapter: 'a' } };
+    const lora =
+      meta.lora === undefined || meta.lora === null
+        ? {}
+        : { lora: { ...meta.lora, lora_dropout: 0, adapter: 'a' } };
     const found = mistakes({ ...least, ...(methods[kind] as object), ...meta.config, ...lora });
     if (available.has(run)) expect(found).toEqual([]);
     else {

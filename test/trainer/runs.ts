@@ -35,7 +35,10 @@ export async function runTraining(
   keys: Readonly<Record<string, unknown>>,
   { signal = new AbortController().signal, onEvent }: RunOptions = {},
 ): Promise<FinishedRun> {
-  const config = parseConfig({ output_dir: fresh(), threads: Number(process.env.T ?? 1), ...keys }, { source: 'test' });
+  const config = parseConfig(
+    { output_dir: fresh(), threads: Number(process.env.T ?? 1), ...keys },
+    { source: 'test' },
+  );
   const events: TrainEvent[] = [];
   await train(config, {
     signal,
@@ -44,7 +47,11 @@ export async function runTraining(
       onEvent?.(event);
     },
   });
-  return { outputDir: config.outputDir, events, metrics: await readMetrics(join(config.outputDir, 'metrics.jsonl')) };
+  return {
+    outputDir: config.outputDir,
+    events,
+    metrics: await readMetrics(join(config.outputDir, 'metrics.jsonl')),
+  };
 }
 
 /** The lines of a metrics.jsonl without what depends on the clock. */

@@ -18,7 +18,13 @@ export function tinyConfig(
   type: 'llama' | 'gpt2' | 'qwen2' = 'llama',
   changes: Readonly<Record<string, unknown>> = {},
 ): Record<string, unknown> {
-  const common = { model_type: type, vocab_size: 257, bos_token_id: EOS, eos_token_id: EOS, initializer_range: 0.2 };
+  const common = {
+    model_type: type,
+    vocab_size: 257,
+    bos_token_id: EOS,
+    eos_token_id: EOS,
+    initializer_range: 0.2,
+  };
   return type === 'gpt2'
     ? { ...common, n_embd: 24, n_layer: 2, n_head: 3, n_positions: 96, ...changes }
     : {
@@ -58,7 +64,15 @@ function byteCharacters(): string[] {
 const tokenizerJson = (): unknown => ({
   version: '1.0',
   added_tokens: [
-    { id: EOS, content: '<eos>', single_word: false, lstrip: false, rstrip: false, normalized: false, special: true },
+    {
+      id: EOS,
+      content: '<eos>',
+      single_word: false,
+      lstrip: false,
+      rstrip: false,
+      normalized: false,
+      special: true,
+    },
   ],
   normalizer: null,
   pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false },

@@ -30,6 +30,7 @@ export function openTrainer({ model, device, loss, rows, keys = {} }: TinyRun): 
     ...{ model, device, loss, rows },
     referenceOf: (row) => someReference(row).slice(0, completions(row)),
     settings: parseSettings({
+      method: 'dpo',
       ...{ optim: 'sgd', learning_rate: 0.1, lr_scheduler_type: 'constant', max_grad_norm: 0, max_steps: 3 },
       ...{ train_sampling_strategy: 'sequential', per_device_train_batch_size: 2 },
       ...keys,

@@ -8,7 +8,15 @@ import { fresh, runTraining } from './runs.ts';
 // The same configurations, tolerances and floors as ../shared/check/trajectory.mjs.
 
 const fixtures = shared('fixtures') ?? '';
-const trlRuns = ['dpo-sigmoid', 'dpo-gpt2', 'dpo-accumulated', 'dpo-truncated', 'dpo-weight-decay', 'kto', 'sft'];
+const trlRuns = [
+  'dpo-sigmoid',
+  'dpo-gpt2',
+  'dpo-accumulated',
+  'dpo-truncated',
+  'dpo-weight-decay',
+  'kto',
+  'sft',
+];
 const hpoRuns = fixtures === '' ? [] : readdirSync(join(fixtures, 'hpo'));
 
 interface TrlMeta {
@@ -154,7 +162,10 @@ const floorOf = (name: string): number =>
   name.startsWith('rewards/') || name === 'kl' ? 0.3 : name === 'learning_rate' ? 1e-5 : 1e-2;
 
 /** The largest difference, and where it is. */
-function worstOf(lines: readonly MetricsLine[], expected: readonly Expected[]): { off: number; where: string } {
+function worstOf(
+  lines: readonly MetricsLine[],
+  expected: readonly Expected[],
+): { off: number; where: string } {
   let worst = { off: 0, where: '' };
   expected.forEach((step, i) => {
     for (const [name, value] of Object.entries(step)) {

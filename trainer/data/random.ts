@@ -40,7 +40,7 @@ export class Random {
   }
 
   /** A whole number from 0 to 2³² − 1. */
-  next(): number {
+  uint32(): number {
     const s = this.#state;
     const result = Math.imul(rotl(Math.imul(s[1], 5), 7), 9) >>> 0;
     const shifted = s[1] << 9;
@@ -55,14 +55,14 @@ export class Random {
 
   /** A number in [0, 1), of 32 random bits. */
   uniform(): number {
-    return this.next() / 2 ** 32;
+    return this.uint32() / 2 ** 32;
   }
 
   /** A whole number from 0 to n − 1, each as likely as the others; n at most 2³². */
   below(n: number): number {
     const limit = 2 ** 32 - (2 ** 32 % n);
-    let value = this.next();
-    while (value >= limit) value = this.next();
+    let value = this.uint32();
+    while (value >= limit) value = this.uint32();
     return value % n;
   }
 

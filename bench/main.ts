@@ -1,0 +1,122 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { WasmDevice } from '../engine/index.ts';
+import type { GemmShape } from './gemm.ts';
+import { LAYOUTS, gflops, timeGemm } from './gemm.ts';
+import type { StepShape } from './gptStep.ts';
+import { timeGptStep } from './gptStep.ts';
+import { timeGpuJs } from './gpuJs.ts';
+import type { Effort } from './measure.ts';
+import { median } from './measurement.ts';
+import { runSuite } from './suite.ts';
+
+interface Common {
+  readonly threads: number;
+  readonly simd: 'auto' | 'plain' | 'relaxed';
+  readonly seconds: number;
+  readonly json: boolean;
+  readonly samples: boolean;
+}
+
+function whole(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1)
+    throw new InvalidArgumentError('a whole number from 1 is expected.');
+  return value;
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new InvalidArgumentError('a number above 0 is expected.');
+  return value;
+}
+
+/** Many warm-ups where a run is long enough to be worth a measurement of its own, few for a quick look. */
+const effortOf = ({ seconds }: Common): Effort => ({ seconds, samples: 5, warmups: seconds >= 1 ? 8 : 2 });
+
+/** Prints the median: for people, or as one line of JSON. */
+function answer({ json, samples: all }: Common, unit: 'gflops' | 'ms', samples: readonly number[]): void {
+  const value = Number(median(samples).toPrecision(4));
+  const line = all
+    ? { [unit]: value, samples: samples.map((s) => Number(s.toPrecision(4))) }
+    : { [unit]: value };
+  const text = json || all ? JSON.stringify(line) : `${value} ${unit === 'gflops' ? 'GFLOP/s' : 'ms'}`;
+  process.stdout.write(`${text}\n`);
+}
+
+async function onDevice<T>({ threads, simd }: Common, work: (device: WasmDevice) => Promise<T>): Promise<T> {
+  const device = await WasmDevice.create({ threads, simd });
+  try {
+    return await work(device);
+  } finally {
+    await device.dispose();
+  }
+}
+
+const program = new Command('bench')
+  .description(
+    'Measures prefgrad. Without a command: all of it, and bench/RESULTS.md and results.json are written.',
+  )
+  .option('--quick', 'small shapes and few samples; nothing is written', false)
+  .option('--rounds <n>', 'how often all is measured, the samples taken together', whole, 3)
+  .action((options: { quick: boolean; rounds: number }) => runSuite(options));
+
+/** A command with the options that all have; sizes are `[name, default]`. */
+const command = (
+  name: string,
+  description: string,
+  sizes: readonly (readonly [string, number])[],
+): Command => {
+  const made = program.command(name).description(description);
+  for (const [size, value] of sizes) made.option(`--${size} <n>`, '', whole, value);
+  return made
+    .option('--threads <n>', 'worker threads', whole, 2)
+    .addOption(new Option('--simd <set>').choices(['auto', 'plain', 'relaxed']).default('auto'))
+    .option('--seconds <s>', 'how long to measure', positive, 4)
+    .option('--json', 'print one line, the median', false)
+    .option('--samples', 'print one line, the median and every sample', false);
+};
+
+command('gemm', 'a matrix product through the engine, GFLOP/s', [
+  ['m', 1024],
+  ['n', 1024],
+  ['k', 1024],
+])
+  .addOption(new Option('--layout <layout>', 'which operand is transposed').choices(LAYOUTS).default('NN'))
+  .action(async (options: Common & GemmShape) => {
+    const seconds = await onDevice(options, (device) => timeGemm(device, options, effortOf(options)));
+    answer(
+      options,
+      'gflops',
+      seconds.map((s) => gflops(options, s)),
+    );
+  });
+
+command('gpt-step', 'a GPT-2 training step: forward, backward, SGD; milliseconds', [
+  ['layers', 4],
+  ['width', 256],
+  ['heads', 4],
+  ['length', 128],
+  ['batch', 4],
+  ['vocab', 2048],
+]).action(async (options: Common & StepShape) => {
+  const seconds = await onDevice(options, (device) => timeGptStep(device, options, effortOf(options)));
+  answer(
+    options,
+    'ms',
+    seconds.map((s) => 1000 * s),
+  );
+});
+
+command('gpu.js', 'the same product by gpu.js, as it is configured in Node; GFLOP/s', [['n', 512]]).action(
+  async (options: Common & { n: number }) => {
+    const { n } = options;
+    const seconds = await timeGpuJs(n, effortOf(options));
+    answer(
+      options,
+      'gflops',
+      seconds.map((s) => gflops({ m: n, n, k: n }, s)),
+    );
+  },
+);
+
+await program.parseAsync();

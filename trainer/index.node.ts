@@ -1,0 +1,11 @@
+export { loadConfig } from './config.node.ts';
+export type { TrainConfig } from './config.ts';
+export type { EvaluateFileOptions } from './evaluate.node.ts';
+export { evaluateFile } from './evaluate.node.ts';
+export type { Evaluation, TrainEvent } from './events.ts';
+export type { GenerateTextOptions } from './generate.node.ts';
+export { generateText } from './generate.node.ts';
+export type { ScoreFileOptions } from './score.node.ts';
+export { scoreFile } from './score.node.ts';
+export type { TrainHooks } from './train.node.ts';
+export { train } from './train.node.ts';
