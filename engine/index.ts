@@ -13,3 +13,4 @@ export { WasmDevice } from './wasm/device.ts';
 export type { WasmOptions } from './wasm/device.ts';
 export type { DeviceChoice } from './openDevice.ts';
 export { openDevice } from './openDevice.ts';
+export { data, tensor } from './eager.ts';

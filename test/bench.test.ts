@@ -34,10 +34,7 @@ describe('the step of the bench', () => {
 describe('bench command line', () => {
   it.each([
     [['gemm', '--m', '20', '--n', '24', '--k', '16', '--threads', '2'], 'gflops'],
-    [
-      ['gpt-step', ...Object.entries(shape).flatMap(([name, value]) => [`--${name}`, `${value}`])],
-      'ms',
-    ],
+    [['gpt-step', ...Object.entries(shape).flatMap(([name, value]) => [`--${name}`, `${value}`])], 'ms'],
   ])('%j --json prints one line', async (args, key) => {
     const { stdout } = await promisify(execFile)(process.execPath, [
       ...['bench/run.mjs', ...args, '--seconds', '0.1', '--json'],
@@ -72,7 +69,8 @@ describe('bench results', () => {
       ...{ cpu: 'a CPU', cores: 2, memoryGiB: 8, platform: 'linux x64', commit: 'abc' },
       ...{ date: '2030-01-01 00:00', load: [0, 2] as const },
     };
-    const before = '# Results\n\nby hand\n\n<!-- written by npm run bench -->\nold\n<!-- end -->\n\nby hand too\n';
+    const before =
+      '# Results\n\nby hand\n\n<!-- written by npm run bench -->\nold\n<!-- end -->\n\nby hand too\n';
     const after = replaceTables(before, machine, sections, [result]);
     expect(after).toMatch(/^# Results\n\nby hand\n\n<!-- written/);
     expect(after).toMatch(/<!-- end -->\n\nby hand too\n$/);

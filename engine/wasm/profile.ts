@@ -45,7 +45,8 @@ export class Profile {
     const { calls, threads, stamps, asked, answered } = run;
     const size = stampsOf(calls.length);
     const all = Array.from({ length: threads }, (_, t) => stamps.subarray(t * size, (t + 1) * size));
-    const mean = (of: (s: Float64Array) => number): number => all.reduce((sum, s) => sum + of(s), 0) / threads;
+    const mean = (of: (s: Float64Array) => number): number =>
+      all.reduce((sum, s) => sum + of(s), 0) / threads;
     const done = stamps[size - 1] ?? 0;
     this.#runs++;
     this.#total += answered - asked;

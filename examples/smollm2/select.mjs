@@ -4,7 +4,7 @@
 // Usage: node examples/smollm2/select.mjs [FOLDER]   (default: runs/smollm2)
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { openModelFiles } from '../../dist/models.js';
+import { openModelFiles } from 'prefgrad/models';
 
 const [TRAIN, HELD_OUT, MAX_LENGTH] = [48, 24, 512];
 const folder = process.argv[2] ?? 'runs/smollm2';

@@ -15,7 +15,7 @@ import {
   parseSettings,
   saveModelFiles,
   sft,
-} from '../../dist/index.js';
+} from 'prefgrad';
 import { CORPUS, corpus } from './generate.mjs';
 
 const { values } = parseArgs({ options: { steps: { type: 'string' }, out: { type: 'string' } } });
@@ -26,11 +26,11 @@ const json = (name) => JSON.parse(readFileSync(join(folder, name), 'utf8'));
 const tokenizer = new Tokenizer({ json: json('tokenizer.json'), config: json('tokenizer_config.json') });
 const eos = tokenizer.eosTokenId ?? 0;
 
-/** Each story is one sequence: EOS starts it, since nothing else predicts its first word, and ends it. */
+/** Each story is one sequence, whose first token nothing predicts; EOS ends it. No BOS: tuning puts none either. */
 const rows = [...corpus(CORPUS)].map(({ text }, line) => ({
   kind: /** @type {const} */ ('completion'),
   origin: { file: 'corpus', line: line + 1 },
-  promptIds: [eos],
+  promptIds: [],
   promptText: '',
   completion: { ids: [...tokenizer.encode(text), eos], text, klIds: null },
 }));
@@ -53,14 +53,15 @@ const device = await openDevice({ device: 'auto' });
 const model = createModel(json('config.json'));
 const random = new Random(settings.seed, 0);
 /** A normal number from two uniform ones (Box–Muller). */
-const normal = () => Math.sqrt(-2 * Math.log(1 - random.uniform())) * Math.cos(2 * Math.PI * random.uniform());
+const normal = () =>
+  Math.sqrt(-2 * Math.log(1 - random.uniform())) * Math.cos(2 * Math.PI * random.uniform());
 initialiseWeights(model, device, normal);
 
 const trainer = await Trainer.create({ model, device, loss: sft(), rows, referenceOf: () => [0], settings });
 const began = performance.now();
 let mean = 0;
 for await (const { step, metrics, tokens, seconds } of trainer.steps()) {
-  mean += (metrics.loss ?? 0) / 100;
+  mean += (metrics['loss'] ?? 0) / 100;
   if (step % 100 !== 0) continue;
   const elapsed = (performance.now() - began) / 1000;
   console.log(

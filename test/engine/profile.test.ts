@@ -43,7 +43,7 @@ describe.each([1, 2])('profile of %d threads', (threads) => {
     expect(spent).toBeGreaterThan(0);
     expect(spent).toBeLessThan(profile.perRun.total + 1);
     expect(profile.perRun.outside).toBeLessThan(profile.perRun.total);
-    const trace = JSON.parse(chromeTrace(runs[0] as ProfiledRun)) as { traceEvents: unknown[] };
+    const trace = JSON.parse(chromeTrace(runs[0])) as { traceEvents: unknown[] };
     expect(trace.traceEvents).toHaveLength(1 + threads * (runs[0]?.calls.length ?? 0));
   });
 });
