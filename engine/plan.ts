@@ -1,4 +1,4 @@
-import type { Program } from './compile.ts';
+import type { Program, Update } from './compile.ts';
 import { isInput } from './graph.ts';
 import type { Node, Tensor, Variable } from './graph.ts';
 import { bytesOf } from './shape.ts';
@@ -78,7 +78,7 @@ export function makePlan(program: Program, workspace: (node: Node) => number): P
   }
 
   const lastRead = lastReads(nodes, Object.values(program.outputs));
-  const destinations = new Map(program.updates.map((u) => [u.value.key, u.variable]));
+  const destinations = destinationsOf(program.updates, uses);
   const steps: Step[] = [];
   nodes.forEach((node, at) => {
     const inputs = node.inputs.map(placeOf);
@@ -159,6 +159,32 @@ export function makePlan(program: Program, workspace: (node: Node) => number): P
     }
     return undefined;
   }
+}
+
+/**
+ * The variable in whose memory each tensor should be made: a variable's new value, and before it what that value is
+ * computed from in place (sums that grow term by term, as the gradient of a tied embedding).
+ */
+function destinationsOf(
+  updates: readonly Update[],
+  uses: ReadonlyMap<string, number>,
+): Map<string, Variable> {
+  const destinations = new Map<string, Variable>();
+  for (const { variable, value } of updates)
+    for (let t: Tensor | undefined = value; t && !destinations.has(t.key); t = madeFrom(t, uses))
+      destinations.set(t.key, variable);
+  return destinations;
+}
+
+/** The computed input that nothing else reads and whose memory an output may take. */
+function madeFrom({ node, index }: Tensor, uses: ReadonlyMap<string, number>): Tensor | undefined {
+  const { op, attrs, inputs } = node;
+  const types = inputs.map((x) => x.type);
+  const pairs = op.view === true ? [[0, 0] as const] : (op.inPlace?.(attrs, types) ?? []);
+  return pairs
+    .filter(([, to]) => to === index)
+    .flatMap(([from]) => inputs[from] ?? [])
+    .find((x) => x.node.inputs.length > 0 && uses.get(x.key) === 1);
 }
 
 /** The last step at which each variable's value from before the run is read, views included. */

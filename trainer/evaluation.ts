@@ -39,6 +39,11 @@ interface Hooks {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What held-out pairs say by the model's own log-probs, without a reference. */
+interface Preference extends Pick<Evaluation, 'pairs' | 'accuracy' | 'margin'> {
+  readonly logps: Readonly<Record<string, number>>;
+}
+
 /** Sequences that generation advances together. */
 const STREAMS = 8;
 
@@ -53,8 +58,8 @@ export class Evaluator {
 
   async evaluate(step: number, hooks: Hooks = {}): Promise<Evaluation> {
     const { rewards } = this.options;
-    const preference = await this.#preference(hooks);
-    const metrics = await this.#lossMetrics(step, hooks);
+    const { logps, ...preference } = await this.#preference(hooks);
+    const metrics = { ...logps, ...(await this.#lossMetrics(step, hooks)) };
     const samples = await this.#samples(hooks);
     const auxiliary: Record<string, AuxiliaryMeans> = {};
     const names = rewards.map((r) => r.name);
@@ -75,12 +80,9 @@ export class Evaluator {
   }
 
   /** Accuracy and margin of the pairs by the model's own log-probs. */
-  async #preference({
-    onProgress,
-    signal,
-  }: Hooks): Promise<Pick<Evaluation, 'pairs' | 'accuracy' | 'margin'>> {
+  async #preference({ onProgress, signal }: Hooks): Promise<Preference> {
     const pairs = this.options.rows.filter((row) => row.kind === 'pair');
-    if (pairs.length === 0) return { pairs: 0 };
+    if (pairs.length === 0) return { pairs: 0, logps: {} };
     const scorer = new Scorer(this.options.model, this.options.device);
     const scores = await scorer
       .score(
@@ -94,6 +96,10 @@ export class Evaluator {
       pairs: pairs.length,
       accuracy: meanOf(margins.map((m) => (m > 0 ? 1 : 0))),
       margin: meanOf(margins),
+      logps: {
+        'logps/chosen': meanOf(scores.map(([chosen]) => chosen?.logp ?? NaN)),
+        'logps/rejected': meanOf(scores.map(([, rejected]) => rejected?.logp ?? NaN)),
+      },
     };
   }
 

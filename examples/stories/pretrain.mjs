@@ -21,7 +21,10 @@ import { CORPUS, corpus } from './generate.mjs';
 const { values } = parseArgs({ options: { steps: { type: 'string' }, out: { type: 'string' } } });
 const here = import.meta.dirname;
 const folder = join(here, 'model');
-/** @param {string} name */
+/**
+ * @param {string} name
+ * @returns {Record<string, unknown>}
+ */
 const json = (name) => JSON.parse(readFileSync(join(folder, name), 'utf8'));
 const tokenizer = new Tokenizer({ json: json('tokenizer.json'), config: json('tokenizer_config.json') });
 const eos = tokenizer.eosTokenId ?? 0;
