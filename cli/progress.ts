@@ -185,11 +185,13 @@ function startLine(start: RunStart): string {
 }
 
 /** `step 30: accuracy 71.9 %, margin 15.4, reward total 0.459, short 0.256` */
-function evaluationText({ step, accuracy, margin, auxiliary }: Evaluation): string {
+function evaluationText({ step, accuracy, margin, metrics, auxiliary }: Evaluation): string {
   const sampled = Object.entries(auxiliary).flatMap(([name, { sampled: mean }]) =>
     mean === undefined ? [] : [`${name} ${formatNumber(mean)}`],
   );
+  const { loss } = metrics;
   const parts = [
+    ...(typeof loss === 'number' ? [`loss ${formatNumber(loss)}`] : []),
     ...(accuracy === undefined ? [] : [`accuracy ${formatPercent(accuracy)}`]),
     ...(margin === undefined ? [] : [`margin ${formatNumber(margin)}`]),
     ...(sampled.length === 0 ? [] : [`reward ${sampled.join(', ')}`]),

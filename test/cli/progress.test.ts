@@ -36,7 +36,7 @@ describe('in a log', () => {
         "auxiliary rewards: 1,024 of 1,024",
         "reference log-probs: 512 of 512",
         "warning: 3 rows were left out: their prompts alone have 256 tokens or more (max_length)",
-        "evaluation at step 0: accuracy 59.4 %, margin 9.1, reward total 0.41, reading_level 0.35, short 0.24",
+        "evaluation at step 0: loss 0.6931, accuracy 59.4 %, margin 9.1, reward total 0.41, reading_level 0.35, short 0.24",
         "step 5/120  loss 0.717  margin -0.04155  2,127 tok/s  0:02 elapsed  0:46 left",
         "step 10/120  loss 0.5508  margin 0.3145  2,241 tok/s  0:04 elapsed  0:44 left",
       ]
@@ -44,7 +44,7 @@ describe('in a log', () => {
     expect(lines.slice(-3)).toMatchInlineSnapshot(`
       [
         "step 120/120  loss 3.376  margin 2.464  2,336 tok/s  0:48 elapsed  0:00 left",
-        "evaluation at step 120: accuracy 84.4 %, margin 34.3, reward total 0.8, reading_level 0.65, short 0.49",
+        "evaluation at step 120: loss 4.393, accuracy 84.4 %, margin 34.3, reward total 0.8, reading_level 0.65, short 0.49",
         "checkpoint-120 saved (16.2 MiB, 0.1 s)",
       ]
     `);
@@ -99,14 +99,14 @@ describe('in a terminal', () => {
       "examples/stories/model: hpo on dpo (sigmoid), 1.07M parameters, 512 rows and 64 held out, 120 steps, wasm on 2 threads
       memory: 74.5 MiB (parameters 4.08 MiB, gradients 4.08 MiB, optimizer 8.15 MiB, step 58.2 MiB)
       warning: 3 rows were left out: their prompts alone have 256 tokens or more (max_length)
-      evaluation at step 0: accuracy 59.4 %, margin 9.1, reward total 0.41, reading_level 0.35, short 0.24
-      evaluation at step 30: accuracy 71.9 %, margin 15.4, reward total 0.4587, reading_level 0.425, short 0.2556
+      evaluation at step 0: loss 0.6931, accuracy 59.4 %, margin 9.1, reward total 0.41, reading_level 0.35, short 0.24
+      evaluation at step 30: loss 4.618, accuracy 71.9 %, margin 15.4, reward total 0.4587, reading_level 0.425, short 0.2556
       checkpoint-30 saved (16.2 MiB, 0.1 s)
-      evaluation at step 60: accuracy 77.1 %, margin 21.7, reward total 0.5479, reading_level 0.5, short 0.3025
+      evaluation at step 60: loss 4.543, accuracy 77.1 %, margin 21.7, reward total 0.5479, reading_level 0.5, short 0.3025
       checkpoint-60 saved (16.2 MiB, 0.1 s)
-      evaluation at step 90: accuracy 81.1 %, margin 28, reward total 0.6633, reading_level 0.575, short 0.3806
+      evaluation at step 90: loss 4.468, accuracy 81.1 %, margin 28, reward total 0.6633, reading_level 0.575, short 0.3806
       checkpoint-90 saved (16.2 MiB, 0.1 s)
-      evaluation at step 120: accuracy 84.4 %, margin 34.3, reward total 0.8, reading_level 0.65, short 0.49
+      evaluation at step 120: loss 4.393, accuracy 84.4 %, margin 34.3, reward total 0.8, reading_level 0.65, short 0.49
       checkpoint-120 saved (16.2 MiB, 0.1 s)"
     `);
     expect(screen.cursorHidden).toBe(false);

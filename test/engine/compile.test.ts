@@ -4,6 +4,7 @@ import {
   ReferenceDevice,
   ShapeError,
   Variable,
+  WasmDevice,
   add,
   affine,
   compile,
@@ -80,6 +81,14 @@ describe('compile', () => {
     const { d } = await plain.run(run);
     const got = await device.read(total);
     got.forEach((g, i) => expect(g).toBeCloseTo((numbers[i] ?? 0) + (d?.[i] ?? NaN), 12));
+    // Both terms are added where the sum lies.
+    const { steps, copies } = makePlan(folded, () => 0);
+    expect(copies).toHaveLength(0);
+    for (const { node, outputs } of steps)
+      node.types.forEach((type, i) => {
+        if (format(type) === format(total.type))
+          expect(outputs[i]).toEqual({ kind: 'variable', variable: total });
+      });
   });
 
   it('refuses an update of another shape', () => {
@@ -154,6 +163,41 @@ describe('the memory plan', () => {
       () => 0,
     );
     expect(copied.copies).toHaveLength(1);
+  });
+
+  it('makes a new value step by step in the variable, from where nothing reads the old value any more', async () => {
+    const build = (readsOld: boolean) => {
+      const v = new Variable('v', f32([8, 8]));
+      const program = compile('p', { x: f32([8, 8]) }, ({ x }) => {
+        const first = exp(matmul(v.tensor, x));
+        const second = exp(readsOld ? add(first, v.tensor) : first);
+        return { updates: [{ variable: v, value: affine(second, 0.5) }] };
+      });
+      return { v, program };
+    };
+    const placesOf = ({ program }: ReturnType<typeof build>) =>
+      makePlan(program, () => 0).steps.map((s) => `${s.node.op.name} ${s.outputs[0]?.kind}`);
+    expect(placesOf(build(false))).toEqual([
+      'matmul arena',
+      'exp variable',
+      'exp variable',
+      'affine variable',
+    ]);
+    expect(placesOf(build(true))).toEqual([
+      ...['matmul arena', 'exp arena', 'add variable', 'exp variable', 'affine variable'],
+    ]);
+    for (const readsOld of [false, true]) {
+      const results = [];
+      for (const device of [new ReferenceDevice(), await WasmDevice.create({ threads: 2, simd: 'plain' })]) {
+        const { v, program } = build(readsOld);
+        const numbers = Float32Array.from({ length: 64 }, (_, i) => Math.sin(i) / 4);
+        device.write(v, numbers);
+        await (await device.load(program)).run({ x: numbers });
+        results.push(await device.read(v));
+        await device.dispose();
+      }
+      results[0]?.forEach((value, i) => expect(results[1]?.[i]).toBeCloseTo(value, 5));
+    }
   });
 });
 

@@ -42,7 +42,8 @@ export async function loadRows(
     maxLength: Math.min(maxLength ?? Infinity, model.contextLength),
     truncation,
     addBos,
-    ...(onKto ? { klBatchSize: perDeviceTrainBatchSize } : {}),
+    // Held-out rows are one chunk, so that no rest of a batch is left without a partner.
+    ...(onKto ? { klBatchSize: purpose === 'train' ? perDeviceTrainBatchSize : given.rows.length } : {}),
   });
   return loaded(path, given, tokenized, model, maxLength);
 }
@@ -56,7 +57,13 @@ export async function loadRowsForScoring(
 ): Promise<LoadedRows> {
   const read = await readRows(path);
   const within = Math.min(maxLength ?? Infinity, model.contextLength);
-  return loaded(path, read, tokenizeRows(read.rows, tokenizer, { maxLength: within, addBos }), model, maxLength);
+  return loaded(
+    path,
+    read,
+    tokenizeRows(read.rows, tokenizer, { maxLength: within, addBos }),
+    model,
+    maxLength,
+  );
 }
 
 function loaded(
