@@ -18,7 +18,10 @@ function rebuild(node: Node, inputs: readonly Tensor[], attrs = node.attrs): rea
 const isLeaf = (node: Node): boolean => node.variable !== undefined || node.op.name === 'input';
 const outputsOf = (node: Node): Tensor[] => node.types.map((_, i) => new Tensor(node, i));
 
-/** Common subexpressions: nodes of one op with the same attributes and inputs become one. */
+/**
+ * Common subexpressions: nodes of one op with the same attributes and inputs become one. Roots that are constants stay
+ * apart: zeroing each gradient where it lies costs less than copying zeros there.
+ */
 export function shareCommon(roots: readonly Tensor[]): Tensor[] {
   const known = new Map<string, readonly Tensor[]>();
   const built = new Map<Node, readonly Tensor[]>();
@@ -32,7 +35,7 @@ export function shareCommon(roots: readonly Tensor[]): Tensor[] {
     known.set(key, outputs);
     built.set(node, outputs);
   }
-  return roots.map(now);
+  return roots.map((t) => (t.node.inputs.length === 0 ? t : now(t)));
 }
 
 /** How often each output is read, by nodes and as a root. */

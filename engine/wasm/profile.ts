@@ -21,16 +21,18 @@ export const now = (): number => performance.timeOrigin + performance.now();
 /** Numbers of one thread in a run's stamps. */
 export const stampsOf = (calls: number): number => 2 * calls + 2;
 
-/** All calls of one kernel for one op, over the runs that were added. Milliseconds of a run, on average. */
+/**
+ * All calls of one kernel for one op. Milliseconds of a run, on average over runs and threads: over all kernels, `ms`
+ * and `waiting` add up to the time that the threads spent in the run.
+ */
 export interface KernelTime {
   readonly op: string;
   readonly kernel: string;
   /** Calls in one run. */
   readonly calls: number;
   readonly bytes: number;
-  /** From the first thread's start to the last one's end. */
   readonly ms: number;
-  /** The threads' waiting for each other after these calls, on average over threads. */
+  /** Waiting for the other threads after these calls. */
   readonly waiting: number;
 }
 
@@ -52,8 +54,7 @@ export class Profile {
     this.#total += answered - asked;
     this.#outside += answered - asked - mean((s) => done - (s[0] ?? 0));
     calls.forEach(({ op, kernel, bytes }, i) => {
-      const start = Math.min(...all.map((s) => s[1 + 2 * i] ?? 0));
-      const end = Math.max(...all.map((s) => s[2 + 2 * i] ?? 0));
+      const spent = mean((s) => (s[2 + 2 * i] ?? 0) - (s[1 + 2 * i] ?? 0));
       const next = (s: Float64Array): number => (i + 1 < calls.length ? (s[3 + 2 * i] ?? 0) : done);
       const waiting = mean((s) => next(s) - (s[2 + 2 * i] ?? 0));
       const key = `${op} ${kernel}`;
@@ -62,7 +63,7 @@ export class Profile {
         ...sum,
         calls: sum.calls + 1,
         bytes: sum.bytes + bytes,
-        ms: sum.ms + end - start,
+        ms: sum.ms + spent,
         waiting: sum.waiting + waiting,
       });
     });

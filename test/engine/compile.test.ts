@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Tensor } from '../../engine/index.ts';
+import type { Numbers, Tensor } from '../../engine/index.ts';
 import {
   ReferenceDevice,
   ShapeError,
@@ -12,6 +12,7 @@ import {
   detach,
   exp,
   f32,
+  fill,
   format,
   gatherRows,
   grad,
@@ -41,6 +42,15 @@ describe('compile', () => {
   it('computes a common subexpression once', () => {
     const program = compile('p', types, ({ x }) => ({ outputs: { y: mul(exp(x), exp(x)) } }));
     expect(names(program)).toEqual(['exp', 'mul']);
+  });
+
+  it('fills each variable where it lies', () => {
+    const variables = [1, 2, 3].map((i) => new Variable(`v${i}`, f32([4, 3])));
+    const program = compile('p', {}, () => ({
+      updates: variables.map((variable) => ({ variable, value: fill(variable.type, 0) })),
+    }));
+    expect(makePlan(program, () => 0).copies).toHaveLength(0);
+    expect(names(program)).toEqual(['fill', 'fill', 'fill']);
   });
 
   it('folds a residual and a gradient sum into matmul', () => {
@@ -187,7 +197,7 @@ describe('the memory plan', () => {
       ...['matmul arena', 'exp arena', 'add variable', 'exp variable', 'affine variable'],
     ]);
     for (const readsOld of [false, true]) {
-      const results = [];
+      const results: Numbers[] = [];
       for (const device of [new ReferenceDevice(), await WasmDevice.create({ threads: 2, simd: 'plain' })]) {
         const { v, program } = build(readsOld);
         const numbers = Float32Array.from({ length: 64 }, (_, i) => Math.sin(i) / 4);
