@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { WasmDevice } from '../engine/index.ts';
+import type { ProfiledRun } from '../engine/index.ts';
+import { Profile, WasmDevice } from '../engine/index.ts';
 import type { GemmShape } from './gemm.ts';
 import { LAYOUTS, gflops, timeGemm } from './gemm.ts';
 import type { StepShape } from './gptStep.ts';
@@ -7,6 +8,7 @@ import { timeGptStep } from './gptStep.ts';
 import { timeGpuJs } from './gpuJs.ts';
 import type { Effort } from './measure.ts';
 import { median } from './measurement.ts';
+import { profileTable } from './profileTable.ts';
 import { runSuite } from './suite.ts';
 
 interface Common {
@@ -43,8 +45,12 @@ function answer({ json, samples: all }: Common, unit: 'gflops' | 'ms', samples: 
   process.stdout.write(`${text}\n`);
 }
 
-async function onDevice<T>({ threads, simd }: Common, work: (device: WasmDevice) => Promise<T>): Promise<T> {
-  const device = await WasmDevice.create({ threads, simd });
+async function onDevice<T>(
+  { threads, simd }: Common,
+  work: (device: WasmDevice) => Promise<T>,
+  profile?: (run: ProfiledRun) => void,
+): Promise<T> {
+  const device = await WasmDevice.create({ threads, simd, profile });
   try {
     return await work(device);
   } finally {
@@ -98,14 +104,23 @@ command('gpt-step', 'a GPT-2 training step: forward, backward, SGD; milliseconds
   ['length', 128],
   ['batch', 4],
   ['vocab', 2048],
-]).action(async (options: Common & StepShape) => {
-  const seconds = await onDevice(options, (device) => timeGptStep(device, options, effortOf(options)));
-  answer(
-    options,
-    'ms',
-    seconds.map((s) => 1000 * s),
-  );
-});
+])
+  .option('--profile', 'also print where the time goes, on stderr', false)
+  .action(async (options: Common & StepShape & { profile: boolean }) => {
+    const profile = new Profile();
+    const listener = options.profile ? (run: ProfiledRun) => profile.add(run) : undefined;
+    const seconds = await onDevice(
+      options,
+      (device) => timeGptStep(device, options, effortOf(options)),
+      listener,
+    );
+    if (options.profile) process.stderr.write(profileTable(profile));
+    answer(
+      options,
+      'ms',
+      seconds.map((s) => 1000 * s),
+    );
+  });
 
 command('gpu.js', 'the same product by gpu.js, as it is configured in Node; GFLOP/s', [['n', 512]]).action(
   async (options: Common & { n: number }) => {

@@ -11,6 +11,8 @@ export type { DType, TensorType } from './shape.ts';
 export { f32, format, i32, sizeOf } from './shape.ts';
 export { WasmDevice } from './wasm/device.ts';
 export type { WasmOptions } from './wasm/device.ts';
+export type { KernelTime, ProfiledRun } from './wasm/profile.ts';
+export { Profile, chromeTrace } from './wasm/profile.ts';
 export type { DeviceChoice } from './openDevice.ts';
 export { openDevice } from './openDevice.ts';
 export { data, tensor } from './eager.ts';
