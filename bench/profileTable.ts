@@ -15,7 +15,7 @@ export function profileTable(profile: Profile): string {
     ].join('');
   const waiting = kernels.reduce((sum, k) => sum + k.waiting, 0);
   return [
-    `${'op: kernel'.padEnd(44)}${' calls'}${'ms'.padStart(10)}${'share'.padStart(8)}${'waiting'.padStart(9)}${'GB/s'.padStart(7)}`,
+    `${'op: kernel'.padEnd(44)} calls${'ms'.padStart(10)}${'share'.padStart(8)}${'waiting'.padStart(9)}${'GB/s'.padStart(7)}`,
     ...kernels.map(({ op, kernel, calls, bytes, ms, waiting: after }) =>
       row(
         op === kernel ? op : `${op}: ${kernel}`,

@@ -93,7 +93,9 @@ class Run {
     const { model, device, tokenizer } = session;
     const data = await loadRows(config.data, tokenizer, model, config, 'train');
     const heldOut =
-      config.evalData === null ? undefined : await loadRows(config.evalData, tokenizer, model, config, 'evaluate');
+      config.evalData === null
+        ? undefined
+        : await loadRows(config.evalData, tokenizer, model, config, 'evaluate');
     const prepared = await this.#prepare(data.rows);
     const references = await this.#references(prepared.loss, [...data.rows, ...(heldOut?.rows ?? [])]);
     const referenceOf = (row: TokenizedRow) => references.get(row) ?? [];

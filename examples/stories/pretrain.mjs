@@ -25,7 +25,11 @@ const folder = join(here, 'model');
  * @param {string} name
  * @returns {Record<string, unknown>}
  */
-const json = (name) => JSON.parse(readFileSync(join(folder, name), 'utf8'));
+function json(name) {
+  /** @type {unknown} */
+  const value = JSON.parse(readFileSync(join(folder, name), 'utf8'));
+  return /** @type {Record<string, unknown>} */ (value);
+}
 const tokenizer = new Tokenizer({ json: json('tokenizer.json'), config: json('tokenizer_config.json') });
 const eos = tokenizer.eosTokenId ?? 0;
 

@@ -75,7 +75,7 @@ describe('compile', () => {
     const inputs = { ids: i32([5]), labels: i32([5]) };
     const trace = (given: { ids: Tensor; labels: Tensor }) => {
       const loss = sum(tokenLogProbs(exp(gatherRows(weight.tensor, given.ids)), weight.tensor, given.labels));
-      return grad(loss, [weight.tensor])[0] as Tensor;
+      return grad(loss, [weight.tensor])[0];
     };
     const folded = compile('p', inputs, (given) => ({
       updates: [{ variable: total, value: add(total.tensor, trace(given)) }],
@@ -140,7 +140,7 @@ describe('the memory plan', () => {
   it('gives tensors that live at the same time separate memory', () => {
     const program = compile('p', { x: f32([32, 32]) }, ({ x }) => {
       const parts = Array.from({ length: 6 }, (_, i) => exp(affine(x, i + 1)));
-      return { outputs: { y: parts.reduce(mul), z: sum(parts[3] as Tensor) } };
+      return { outputs: { y: parts.reduce(mul), z: sum(parts[3]) } };
     });
     const { steps } = makePlan(program, () => 128);
     const storages = new Set(

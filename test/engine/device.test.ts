@@ -73,7 +73,7 @@ describe('the allocator', () => {
     const allocator = new Allocator(memory);
     const spans = [1000, 2000, 3000, 4000].map((bytes) => allocator.allocate(bytes, 'x'));
     for (const s of spans) expect(s.address % 64).toBe(0);
-    for (const i of [1, 3, 0, 2]) allocator.release(spans[i] as (typeof spans)[0]);
+    for (const i of [1, 3, 0, 2]) allocator.release(spans[i]);
     expect(allocator.used).toBe(0);
     const pages = memory.buffer.byteLength;
     const whole = allocator.allocate(pages - 8192, 'whole');

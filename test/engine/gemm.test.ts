@@ -91,12 +91,7 @@ describe('products of any shape', async () => {
     it(`tokenLogProbsGrad of ${count} of ${n} rows, C ${c}, V ${v}`, () => {
       // Log-sum-exps well above the logits, so that probabilities are of the size of 1 / V.
       const lse = { ...perRow, values: Array.from({ length: n }, (_, i) => 20 + (i % 7)) };
-      return compare(
-        tokenLogProbsGradOp,
-        { attrs: {}, inputs: [...head, lse, perRow], counts },
-        v,
-        3e-5,
-      );
+      return compare(tokenLogProbsGradOp, { attrs: {}, inputs: [...head, lse, perRow], counts }, v, 3e-5);
     });
   }
 });

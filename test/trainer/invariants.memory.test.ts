@@ -28,7 +28,7 @@ describe('bytes in use', () => {
       expect(metrics['memory/bytes']).toBe(device.memory.total);
       if (step >= 2) seen.add(device.memory.total);
     }
-    expect([...seen].length).toBe(1);
+    expect(seen.size).toBe(1);
     // Variables are placed before the first step; only the call records of two programs come with it.
     expect(device.memory.variables).toBe(planned.variables);
     expect(device.memory.arena).toBe(planned.arena);
@@ -68,7 +68,7 @@ describe('bytes in use', () => {
       expect(evaluation.samples?.length).toBe(3);
       seen.add(device.memory.total);
     }
-    expect([...seen].length).toBe(1);
+    expect(seen.size).toBe(1);
     trainer.dispose();
     await files.close();
   });

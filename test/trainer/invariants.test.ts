@@ -180,7 +180,7 @@ for (const device of devices) {
         const keys = { per_device_train_batch_size: 1, max_steps: 5 };
         const results = await runToEnd({ model, device, loss, rows: pairs, keys });
         const expectile = results.map(({ microbatches: [one] }, i) => {
-          const pair = pairs[i] as TokenizedPair;
+          const pair = pairs[i];
           const errors = [pair.chosen, pair.rejected].map(
             (c) => someReward(c).total - (one?.['value/mean'] ?? NaN),
           );

@@ -35,10 +35,7 @@ export async function runTraining(
   keys: Readonly<Record<string, unknown>>,
   { signal = new AbortController().signal, onEvent }: RunOptions = {},
 ): Promise<FinishedRun> {
-  const config = parseConfig(
-    { output_dir: fresh(), threads: Number(process.env.T ?? 1), ...keys },
-    { source: 'test' },
-  );
+  const config = parseConfig({ output_dir: fresh(), threads: 1, ...keys }, { source: 'test' });
   const events: TrainEvent[] = [];
   await train(config, {
     signal,
