@@ -36,27 +36,22 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   const files = await openModelFiles(reference, {
     onProgress: ({ received, total }) => onProgress?.('load', received, total ?? received),
   });
-  const { tokenizer } = files;
-  if (tokenizer === undefined)
-    throw new PrefgradError(`${files.name}: tokenizer.json is missing; save it beside the weights`);
-  const model = createModel(files.config, maxPositions);
-  const device = await openDevice({ device: kind, threads });
+  let device: Device | undefined;
+  const dispose = async (): Promise<void> => {
+    await files.close();
+    await device?.dispose();
+  };
   try {
+    const { tokenizer } = files;
+    if (tokenizer === undefined)
+      throw new PrefgradError(`${files.name}: tokenizer.json is missing; save it beside the weights`);
+    const model = createModel(files.config, maxPositions);
+    device = await openDevice({ device: kind, threads });
     const hashed = new HashedWeights(files);
     await loadWeights(model, hashed, device, (done, total) => onProgress?.('load', done, total));
-    return {
-      files,
-      tokenizer,
-      model,
-      device,
-      weightsHash: await hashed.hash(),
-      async dispose() {
-        await files.close();
-        await device.dispose();
-      },
-    };
+    return { files, tokenizer, model, device, weightsHash: await hashed.hash(), dispose };
   } catch (error) {
-    await device.dispose();
+    await dispose();
     throw error;
   }
 }

@@ -24,6 +24,7 @@ import { meanOf } from './losses/loss.ts';
 import { makeLoss } from './makeLoss.ts';
 import { MetricsWindow, nonFinite } from './metrics.ts';
 import { openMetrics } from './metrics.node.ts';
+import { checkOutputFolder } from './outputFolder.node.ts';
 import { referenceLogps } from './reference.ts';
 import type { RunRecord } from './report/record.ts';
 import { emptyRecord, recordEvent, restoreRecord, saveRecord } from './report/record.ts';
@@ -47,6 +48,7 @@ export async function train(config: TrainConfig, { signal, onEvent }: TrainHooks
   const began = performance.now();
   const onProgress = (phase: Phase, done: number, total: number) =>
     onEvent({ type: 'progress', phase, done, total });
+  await checkOutputFolder(config.outputDir);
   await recoverCheckpoints(config.outputDir);
   const session = await openSession({ ...config, maxPositions: positionsFor(config), onProgress });
   try {

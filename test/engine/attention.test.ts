@@ -100,6 +100,17 @@ beforeAll(async () => {
 });
 afterAll(() => Promise.all(Object.values(devices).map((device) => device.dispose())));
 
+async function expectAgreement(program: ReturnType<typeof training>, batch: Batch): Promise<void> {
+  const want = await run(reference, program, batch);
+  const plain = await run(devices.plain, program, batch);
+  const relaxed = await run(devices.relaxed, program, batch);
+  for (const [name, numbers] of Object.entries(want)) {
+    expect(relativeError(plain[name] ?? [], numbers), `plain ${name}`).toBeLessThan(4e-6);
+    expect(relativeError(relaxed[name] ?? [], numbers), `relaxed ${name}`).toBeLessThan(4e-6);
+  }
+  expect(await run(devices.plain3, program, batch), 'threads change no bit').toEqual(plain);
+}
+
 describe('attention over random segment tables', () => {
   const sizes: AttentionAttrs[] = [
     { heads: 6, kvHeads: 2, headDim: 64 },
@@ -114,16 +125,21 @@ describe('attention over random segment tables', () => {
       const program = training(attrs, 240, 60);
       for (const tokens of [30 + Math.floor(next() * 60), 130 + Math.floor(next() * 100)]) {
         const batch = drawBatch(attrs, randomGroups(tokens, next), next);
-        const want = await run(reference, program, batch);
-        const plain = await run(devices.plain, program, batch);
-        const relaxed = await run(devices.relaxed, program, batch);
-        for (const [name, numbers] of Object.entries(want)) {
-          expect(relativeError(plain[name] ?? [], numbers), `plain ${name}`).toBeLessThan(4e-6);
-          expect(relativeError(relaxed[name] ?? [], numbers), `relaxed ${name}`).toBeLessThan(4e-6);
-        }
-        expect(await run(devices.plain3, program, batch), 'threads change no bit').toEqual(plain);
+        await expectAgreement(program, batch);
       }
     });
+  });
+
+  it('more blocks of keys than parts of dq, branches stored before their prompt', async () => {
+    const attrs: AttentionAttrs = { heads: 6, kvHeads: 6, headDim: 4 };
+    const batch = drawBatch(attrs, [[100], [30], [350]], random(9));
+    const [prompt, length] = [130, 350];
+    const segments = Int32Array.from([
+      ...[0, 100, 0, 100, prompt, length],
+      ...[100, 30, 100, 30, prompt, length],
+      ...[prompt, length, prompt, length, 0, 0],
+    ]);
+    await expectAgreement(training(attrs, prompt + length, 3), { ...batch, segments });
   });
 });
 

@@ -108,15 +108,18 @@ describe.skipIf(!fixtures)(`models agree with Transformers ${needsShared}`, asyn
         });
         const executable = await device.load(program);
         const outputs = await executable.run({ ...inputs, rows, labels });
-        const check = async (key: string, tensor: string) =>
-          expect(worst(outputs[key] ?? [], await golden.readFloat64(tensor)), tensor).toBeLessThan(tolerance);
+        const check = async (key: string, tensor: string, within = tolerance) =>
+          expect(worst(outputs[key] ?? [], await golden.readFloat64(tensor)), tensor).toBeLessThan(within);
         // The fixture keeps the loss in float32.
         expect(worst(outputs['loss'] ?? [], await golden.readFloat64('loss'))).toBeLessThan(
           Math.max(tolerance, 1e-6),
         );
         await check('logps', 'token_logps');
         await check('logits', 'logits');
-        for (const { variable } of model.parameters) await check(variable.name, `grad.${variable.name}`);
+        // Transformers takes the cross-entropy of float32 logits, so its float64 gradients are good to some 1e-8.
+        const gradTolerance = Math.max(tolerance, 1e-7);
+        for (const { variable } of model.parameters)
+          await check(variable.name, `grad.${variable.name}`, gradTolerance);
         executable.dispose();
       });
 
