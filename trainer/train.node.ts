@@ -1,41 +1,27 @@
-import { readFile, writeFile, mkdir, rename } from 'node:fs/promises';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Variable } from '../engine/index.ts';
-import { openFileSource } from '../models/files/source.node.ts';
-import { openSafetensors } from '../models/files/safetensors.ts';
-import { writeSafetensors } from '../models/files/safetensorsWriter.ts';
-import type { SavedModel } from '../models/files/save.node.ts';
-import { saveModelFiles, savedFiles } from '../models/files/save.node.ts';
-import { loadWeights } from '../models/model.ts';
-import { fileCache } from './cache.node.ts';
-import { openCheckpoint, recoverCheckpoints, writeCheckpoint } from './checkpoint.node.ts';
+import { sizeOf } from '../engine/index.ts';
+import { saveModelFiles } from '../models/files/save.node.ts';
+import { recoverCheckpoints } from './checkpoint.node.ts';
 import type { TrainConfig } from './config.ts';
 import { loadRows } from './data/load.node.ts';
-import { Random } from './data/random.ts';
-import type { TokenizedCompletion, TokenizedRow } from './data/tokenized.ts';
-import { completionsOf } from './data/tokenized.ts';
 import { environmentOf, methodOf } from './describe.node.ts';
-import { Evaluator, targetsOf } from './evaluation.ts';
+import { Evaluator } from './evaluation.ts';
 import type { Phase, TrainEvent } from './events.ts';
 import { evaluationLine } from './events.ts';
-import type { Rewarded } from './losses/hpo.ts';
 import type { Loss } from './losses/loss.ts';
-import { meanOf } from './losses/loss.ts';
 import { makeLoss } from './makeLoss.ts';
 import { MetricsWindow, nonFinite } from './metrics.ts';
 import { openMetrics } from './metrics.node.ts';
-import { checkOutputFolder } from './outputFolder.node.ts';
-import { referenceLogps } from './reference.ts';
+import { prepareLoss, prepareReferences } from './prepare.node.ts';
 import type { RunRecord } from './report/record.ts';
-import { emptyRecord, recordEvent, restoreRecord, saveRecord } from './report/record.ts';
-import type { Reward, RewardResult } from './rewards/index.ts';
-import { computeRewards, createRewards } from './rewards/index.ts';
-import { parseRunState, runState } from './runState.ts';
+import { emptyRecord, recordEvent } from './report/record.ts';
+import { checkOutputFolder } from './outputFolder.node.ts';
+import { checkpointRun, resumeRun, savedModel } from './runCheckpoint.node.ts';
 import type { Session } from './session.node.ts';
 import { openSession, stopTokensOf } from './session.node.ts';
 import type { StepResult } from './trainer.ts';
 import { Trainer } from './trainer.ts';
-import { ValueHead } from './valueHead.ts';
 
 export interface TrainHooks {
   /** Aborted: the step ends, a checkpoint is saved, and the run ends as `stopped`. */
@@ -61,13 +47,6 @@ export async function train(config: TrainConfig, { signal, onEvent }: TrainHooks
 /** Rows of rotary tables: what training and sampling reach, where max_length bounds it. */
 function positionsFor({ maxLength, sampling }: TrainConfig): number | undefined {
   return maxLength === null ? undefined : maxLength + sampling.maxNewTokens;
-}
-
-/** Where the loss's numbers come from, besides the model. */
-interface Prepared {
-  readonly loss: Loss;
-  readonly rewards: readonly Reward[];
-  readonly normalization: RewardResult['normalization'];
 }
 
 class Run {
@@ -98,9 +77,9 @@ class Run {
       config.evalData === null
         ? undefined
         : await loadRows(config.evalData, tokenizer, model, config, 'evaluate');
-    const prepared = await this.#prepare(data.rows);
-    const references = await this.#references(prepared.loss, [...data.rows, ...(heldOut?.rows ?? [])]);
-    const referenceOf = (row: TokenizedRow) => references.get(row) ?? [];
+    const prepared = await prepareLoss(config, session, data.rows, this.#progress);
+    const all = [...data.rows, ...(heldOut?.rows ?? [])];
+    const referenceOf = await prepareReferences(session, prepared.loss, all, this.#progress, signal);
     const { loss } = prepared;
     const trainer = await Trainer.create({
       model,
@@ -112,15 +91,13 @@ class Run {
     });
     const resumed = await this.#resume(trainer, data.rows.length);
 
+    const parameters = model.parameters.reduce((n, p) => n + sizeOf(p.variable.type.shape), 0);
     this.#emit({
       type: 'start',
       model: config.model,
       method: methodOf(config),
-      parameters: model.parameters.reduce((n, p) => n + p.variable.type.shape.reduce((a, b) => a * b, 1), 0),
-      trainableParameters: model.parameters.reduce(
-        (n, p) => n + p.variable.type.shape.reduce((a, b) => a * b, 1),
-        0,
-      ),
+      parameters,
+      trainableParameters: parameters,
       totalSteps: trainer.totalSteps,
       firstStep: trainer.position.step,
       warmupSteps: trainer.warmupSteps,
@@ -192,71 +169,13 @@ class Run {
     if (isDue(evalStrategy, evalSteps, step, position.index === 0)) await evaluate();
   }
 
-  /** The loss, and for HPO its rewards (computed now, before the first step) and its value head. */
-  async #prepare(rows: readonly TokenizedRow[]): Promise<Prepared> {
-    const { config, session } = this;
-    const rewards = await createRewards(config.rewards);
-    const none: RewardResult['normalization'] = new Map();
-    if (config.method !== 'hpo') return { loss: makeLoss(config), rewards, normalization: none };
-
-    const targets = rows.flatMap(targetsOf);
-    const { scores, total, normalization } = await computeRewards(targets, rewards, {
-      onProgress: ({ done, total: all }) => this.#progress('rewards', done, all),
-    });
-    const rewarded = new Map<TokenizedCompletion, Rewarded>();
-    rows.flatMap(completionsOf).forEach((completion, i) => {
-      const each = Object.fromEntries([...scores].map(([name, values]) => [name, values[i] ?? NaN]));
-      rewarded.set(completion, { total: total[i] ?? NaN, each });
-    });
-    const rewardOf = (completion: TokenizedCompletion): Rewarded => {
-      const found = rewarded.get(completion);
-      if (found === undefined) throw new Error('a completion of the training data has no reward');
-      return found;
-    };
-    const { model, device } = session;
-    const valueHead = new ValueHead(model.hiddenSize, config.hpo.valueDropout);
-    const { valueHead: path } = config.hpo;
-    const random = new Random(config.seed, VALUE_HEAD_STREAM);
-    await valueHead.start(
-      device,
-      path === null
-        ? { uniform: () => random.uniform(), mean: meanOf([...total]) }
-        : { weights: await readTensors(path) },
-    );
-    return { loss: makeLoss(config, { valueHead, rewardOf }), rewards, normalization };
-  }
-
-  async #references(
-    loss: Loss,
-    rows: readonly TokenizedRow[],
-  ): Promise<Map<TokenizedRow, readonly number[]>> {
-    const { model, device, weightsHash } = this.session;
-    const sequences = rows.map((row) => loss.sequence(row));
-    if (!loss.usesReference)
-      return new Map(rows.map((row, i) => [row, sequences[i]?.completions.map(() => 0) ?? []]));
-    const logps = await referenceLogps(model, device, sequences, {
-      cache: fileCache('reference'),
-      weightsHash,
-      onProgress: (done, total) => this.#progress('reference', done, total),
-      signal: this.signal,
-    });
-    return new Map(rows.map((row, i) => [row, logps[i] ?? []]));
-  }
-
   /** Loads a checkpoint where one is asked for; the reference has been computed from the original weights by then. */
   async #resume(trainer: Trainer, rows: number): Promise<boolean> {
     const { config, session } = this;
     if (config.resumeFromCheckpoint === null) return false;
-    const { path } = await openCheckpoint(config.outputDir, config.resumeFromCheckpoint);
-    const text = (name: string) => readFile(join(path, name), 'utf8');
-    const state = parseRunState(await text('state.json'), join(path, 'state.json'), config, rows);
-    const weights = await openSafetensors(await openFileSource(join(path, 'model.safetensors')));
-    await loadWeights(session.model, weights, session.device).finally(() => weights.close());
-    const read = await readTensors(join(path, 'training.safetensors'));
-    for (const variable of trainer.state) session.device.write(variable, await read(variable.name));
-    trainer.resume(state.position);
-    this.window = MetricsWindow.from(state.window);
-    this.record = restoreRecord(await text('record.json'), join(path, 'record.json'));
+    const resumed = await resumeRun(config, session, trainer, rows);
+    this.window = resumed.window;
+    this.record = resumed.record;
     return true;
   }
 
@@ -305,41 +224,12 @@ class Run {
   }
 
   async #checkpoint(trainer: Trainer, rows: number): Promise<void> {
-    const { config, session } = this;
+    const { config, session, window, record } = this;
     const began = performance.now();
+    const seconds = this.#seconds();
+    const { path, bytes } = await checkpointRun(config, session, trainer, { window, record, rows, seconds });
     const { step } = trainer.position;
-    const text = (name: string, content: string) => ({
-      name,
-      write: (sink: { write(bytes: Uint8Array): Promise<void> }) =>
-        sink.write(new TextEncoder().encode(content)),
-    });
-    const state = runState(trainer.position, this.window.state, config, rows);
-    const checkpoint = await writeCheckpoint(
-      config.outputDir,
-      step,
-      [
-        ...savedFiles(savedModel(session)),
-        {
-          name: 'training.safetensors',
-          write: (sink) =>
-            writeSafetensors(
-              sink,
-              trainer.state.map((v) => ({ ...entryOf(v, session), dtype: 'F32' as const })),
-            ),
-        },
-        text('state.json', JSON.stringify(state)),
-        text('record.json', saveRecord(this.record, this.#seconds())),
-      ],
-      config.saveTotalLimit === null ? {} : { saveTotalLimit: config.saveTotalLimit },
-    );
-    const bytes = Object.values(checkpoint.manifest.files).reduce((n, f) => n + f.bytes, 0);
-    this.#emit({
-      type: 'checkpoint',
-      step,
-      path: checkpoint.path,
-      bytes,
-      seconds: (performance.now() - began) / 1000,
-    });
+    this.#emit({ type: 'checkpoint', step, path, bytes, seconds: (performance.now() - began) / 1000 });
   }
 
   #seconds(): number {
@@ -385,35 +275,5 @@ async function untilAborted(signal: AbortSignal, work: () => Promise<void>): Pro
   }
 }
 
-/** Tells the value head's random numbers from those of the data's order. */
-const VALUE_HEAD_STREAM = 0x76616c75;
-
 /** L_pref alone: what held-out rows, whose rewards are no training targets, are measured by. */
 const makeBase = (config: TrainConfig): Loss => makeLoss({ ...config, method: config.hpo.base });
-
-const entryOf = (variable: Variable, { device }: Session) => ({
-  name: variable.name,
-  shape: variable.type.shape,
-  data: async () => Float32Array.from(await device.read(variable)),
-});
-
-function savedModel(session: Session): SavedModel {
-  const { files, tokenizer, model } = session;
-  return {
-    config: files.config,
-    generationConfig: files.generationConfig,
-    tokenizer,
-    tensors: model.parameters.map((p) => entryOf(p.variable, session)),
-  };
-}
-
-async function readTensors(path: string): Promise<(name: string) => Promise<Float32Array>> {
-  const file = await openSafetensors(await openFileSource(path));
-  const tensors = new Map<string, Float32Array>();
-  for (const name of file.tensorNames()) tensors.set(name, await file.read(name));
-  await file.close();
-  return (name) => {
-    const numbers = tensors.get(name);
-    return numbers ? Promise.resolve(numbers) : file.read(name);
-  };
-}

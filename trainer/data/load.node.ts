@@ -100,7 +100,7 @@ function contextWarning(
   const given = maxLength === null ? '' : `max_length is ${maxLength}, but `;
   return full === 0
     ? ''
-    : `${path}: ${given}the model's context is ${contextLength} tokens; ${full} rows were cut there`;
+    : `${path}: ${given}the model's context is ${contextLength} tokens; ${full === 1 ? '1 row was' : `${full} rows were`} cut there`;
 }
 
 /** Rows as the method trains on them. Held-out pairs of SFT stay pairs, so that preference accuracy can be told. */

@@ -1,0 +1,86 @@
+import { fileCache } from './cache.node.ts';
+import type { TrainConfig } from './config.ts';
+import { Random } from './data/random.ts';
+import type { TokenizedCompletion, TokenizedRow } from './data/tokenized.ts';
+import { completionsOf } from './data/tokenized.ts';
+import { targetsOf } from './evaluation.ts';
+import type { Phase } from './events.ts';
+import type { Rewarded } from './losses/hpo.ts';
+import type { Loss } from './losses/loss.ts';
+import { meanOf } from './losses/loss.ts';
+import { makeLoss } from './makeLoss.ts';
+import { referenceLogps } from './reference.ts';
+import type { Reward, RewardResult } from './rewards/index.ts';
+import { computeRewards, createRewards } from './rewards/index.ts';
+import type { Session } from './session.node.ts';
+import { readTensors } from './tensors.node.ts';
+import { ValueHead } from './valueHead.ts';
+
+type OnProgress = (phase: Phase, done: number, total: number) => void;
+
+/** What a run computes before its first step, besides the reference. */
+export interface Prepared {
+  readonly loss: Loss;
+  readonly rewards: readonly Reward[];
+  /** How the training set's rewards were normalised. */
+  readonly normalization: RewardResult['normalization'];
+}
+
+/** Tells the value head's random numbers from those of the data's order. */
+const VALUE_HEAD_STREAM = 0x76616c75;
+
+/** The loss, and for HPO its rewards and its value head. Errors: a reward that fails or is not finite. */
+export async function prepareLoss(
+  config: TrainConfig,
+  { model, device }: Session,
+  rows: readonly TokenizedRow[],
+  onProgress: OnProgress,
+): Promise<Prepared> {
+  const rewards = await createRewards(config.rewards);
+  if (config.method !== 'hpo') return { loss: makeLoss(config), rewards, normalization: new Map() };
+
+  const { scores, total, normalization } = await computeRewards(rows.flatMap(targetsOf), rewards, {
+    onProgress: ({ done, total: all }) => onProgress('rewards', done, all),
+  });
+  const rewarded = new Map<TokenizedCompletion, Rewarded>();
+  for (const [i, completion] of rows.flatMap(completionsOf).entries()) {
+    const each = Object.fromEntries([...scores].map(([name, values]) => [name, values[i] ?? NaN]));
+    rewarded.set(completion, { total: total[i] ?? NaN, each });
+  }
+  const rewardOf = (completion: TokenizedCompletion): Rewarded => {
+    const found = rewarded.get(completion);
+    if (found === undefined) throw new Error('a completion of the training data has no reward');
+    return found;
+  };
+  const valueHead = new ValueHead(model.hiddenSize, config.hpo.valueDropout);
+  const { valueHead: path } = config.hpo;
+  const random = new Random(config.seed, VALUE_HEAD_STREAM);
+  await valueHead.start(
+    device,
+    path === null
+      ? { uniform: () => random.uniform(), mean: meanOf([...total]) }
+      : { weights: await readTensors(path) },
+  );
+  return { loss: makeLoss(config, { valueHead, rewardOf }), rewards, normalization };
+}
+
+/** Reference log-probs of each row's completions under the weights that are loaded now; zeros where none are used. */
+export async function prepareReferences(
+  { model, device, weightsHash }: Session,
+  loss: Loss,
+  rows: readonly TokenizedRow[],
+  onProgress: OnProgress,
+  signal: AbortSignal,
+): Promise<(row: TokenizedRow) => readonly number[]> {
+  const sequences = rows.map((row) => loss.sequence(row));
+  const logps = loss.usesReference
+    ? await referenceLogps(model, device, sequences, {
+        cache: fileCache('reference'),
+        weightsHash,
+        onProgress: (done, total) => onProgress('reference', done, total),
+        signal,
+      })
+    : sequences.map(({ completions }) => completions.map(() => 0));
+  const byRow = new Map(rows.map((row, i) => [row, logps[i] ?? []]));
+  return (row) => byRow.get(row) ?? [];
+}
