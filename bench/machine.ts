@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { availableParallelism, cpus, loadavg, totalmem } from 'node:os';
+import { availableParallelism, cpus, totalmem } from 'node:os';
 
 /** Where and of what the numbers are. */
 export interface Machine {
@@ -9,8 +9,6 @@ export interface Machine {
   readonly platform: string;
   readonly commit: string;
   readonly date: string;
-  /** Load averages over a minute, when the bench began and when it ended: above 0 at the start, others worked too. */
-  readonly load: readonly [number, number];
 }
 
 const git = (...args: string[]): string => execFileSync('git', args, { encoding: 'utf8' }).trim();
@@ -25,14 +23,11 @@ function commit(): string {
   }
 }
 
-export const currentLoad = (): number => Number((loadavg()[0] ?? 0).toFixed(1));
-
-export const describeMachine = (loadAtStart: number): Machine => ({
+export const describeMachine = (): Machine => ({
   cpu: cpus()[0]?.model.trim() ?? 'unknown',
   cores: availableParallelism(),
   memoryGiB: Math.round(totalmem() / 2 ** 30),
   platform: `${process.platform} ${process.arch}`,
   commit: commit(),
   date: new Date().toISOString().slice(0, 16).replace('T', ' '),
-  load: [loadAtStart, currentLoad()],
 });

@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { ProfiledRun } from '../engine/index.ts';
 import { Profile, WasmDevice } from '../engine/index.ts';
+import { watchOthers } from './contention.ts';
 import type { GemmShape } from './gemm.ts';
 import { LAYOUTS, gflops, timeGemm } from './gemm.ts';
 import type { StepShape } from './gptStep.ts';
@@ -35,12 +36,19 @@ function positive(text: string): number {
 /** Many warm-ups where a run is long enough to be worth a measurement of its own, few for a quick look. */
 const effortOf = ({ seconds }: Common): Effort => ({ seconds, samples: 5, warmups: seconds >= 1 ? 8 : 2 });
 
-/** Prints the median: for people, or as one line of JSON. */
-function answer({ json, samples: all }: Common, unit: 'gflops' | 'ms', samples: readonly number[]): void {
-  const value = Number(median(samples).toPrecision(4));
-  const line = all
-    ? { [unit]: value, samples: samples.map((s) => Number(s.toPrecision(4))) }
-    : { [unit]: value };
+const rounded = (value: number): number => Number(value.toPrecision(4));
+
+/** Measures and prints the median: for people, or as one line of JSON. `toUnit` is given seconds. */
+async function answer(
+  { json, samples: all }: Common,
+  unit: 'gflops' | 'ms',
+  work: Promise<number[]>,
+  toUnit: (seconds: number) => number,
+): Promise<void> {
+  const others = watchOthers();
+  const samples = (await work).map(toUnit).map(rounded);
+  const value = rounded(median(samples));
+  const line = all ? { [unit]: value, samples, others: rounded(others()) } : { [unit]: value };
   const text = json || all ? JSON.stringify(line) : `${value} ${unit === 'gflops' ? 'GFLOP/s' : 'ms'}`;
   process.stdout.write(`${text}\n`);
 }
@@ -63,7 +71,7 @@ const program = new Command('bench')
     'Measures prefgrad. Without a command: all of it, and bench/RESULTS.md and results.json are written.',
   )
   .option('--quick', 'small shapes and few samples; nothing is written', false)
-  .option('--rounds <n>', 'how often all is measured, the samples taken together', whole, 3)
+  .option('--rounds <n>', 'how often all is measured, the samples taken together', whole, 2)
   .action((options: { quick: boolean; rounds: number }) => runSuite(options));
 
 /** A command with the options that all have; sizes are `[name, default]`. */
@@ -88,13 +96,9 @@ command('gemm', 'a matrix product through the engine, GFLOP/s', [
   ['k', 1024],
 ])
   .addOption(new Option('--layout <layout>', 'which operand is transposed').choices(LAYOUTS).default('NN'))
-  .action(async (options: Common & GemmShape) => {
-    const seconds = await onDevice(options, (device) => timeGemm(device, options, effortOf(options)));
-    answer(
-      options,
-      'gflops',
-      seconds.map((s) => gflops(options, s)),
-    );
+  .action((options: Common & GemmShape) => {
+    const work = onDevice(options, (device) => timeGemm(device, options, effortOf(options)));
+    return answer(options, 'gflops', work, (seconds) => gflops(options, seconds));
   });
 
 command('gpt-step', 'a GPT-2 training step: forward, backward, SGD; milliseconds', [
@@ -109,28 +113,16 @@ command('gpt-step', 'a GPT-2 training step: forward, backward, SGD; milliseconds
   .action(async (options: Common & StepShape & { profile: boolean }) => {
     const profile = new Profile();
     const listener = options.profile ? (run: ProfiledRun) => profile.add(run) : undefined;
-    const seconds = await onDevice(
-      options,
-      (device) => timeGptStep(device, options, effortOf(options)),
-      listener,
-    );
+    const work = onDevice(options, (device) => timeGptStep(device, options, effortOf(options)), listener);
+    await answer(options, 'ms', work, (seconds) => 1000 * seconds);
     if (options.profile) process.stderr.write(profileTable(profile));
-    answer(
-      options,
-      'ms',
-      seconds.map((s) => 1000 * s),
-    );
   });
 
 command('gpu.js', 'the same product by gpu.js, as it is configured in Node; GFLOP/s', [['n', 512]]).action(
-  async (options: Common & { n: number }) => {
+  (options: Common & { n: number }) => {
     const { n } = options;
-    const seconds = await timeGpuJs(n, effortOf(options));
-    answer(
-      options,
-      'gflops',
-      seconds.map((s) => gflops({ m: n, n, k: n }, s)),
-    );
+    const work = timeGpuJs(n, effortOf(options));
+    return answer(options, 'gflops', work, (seconds) => gflops({ m: n, n, k: n }, seconds));
   },
 );
 

@@ -5,11 +5,13 @@ export interface Measurement {
   readonly options: Readonly<Record<string, string | number>>;
 }
 
-/** What a measurement's command prints with `--samples`: the median, and every sample in its unit. */
+/** What a measurement's command prints with `--samples`: the median, every sample in its unit, and the noise. */
 export interface Answer {
   readonly gflops?: number;
   readonly ms?: number;
   readonly samples: readonly number[];
+  /** Cores that other processes took meanwhile, on average. */
+  readonly others: number;
 }
 
 export interface Result extends Measurement {
@@ -18,6 +20,8 @@ export interface Result extends Measurement {
   readonly unit: 'gflops' | 'ms';
   readonly median: number;
   readonly samples: readonly number[];
+  /** The most of its rounds, in cores. */
+  readonly others: number;
 }
 
 export const commandLine = ({ kind, options }: Measurement): string[] => [

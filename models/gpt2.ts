@@ -1,3 +1,4 @@
+import { PrefgradError } from '../engine/errors.ts';
 import { add, attention, conv1d, gatherRows, gelu, layerNorm, split } from '../engine/index.ts';
 import type { Tensor, Variable } from '../engine/index.ts';
 import type { ConfigReader } from './config.ts';
@@ -9,6 +10,8 @@ export function gpt2(config: ConfigReader): LanguageModel {
   const C = config.integer('n_embd');
   const layers = config.integer('n_layer');
   const heads = config.integer('n_head');
+  if (C % heads !== 0)
+    throw new PrefgradError(`config.json: n_head ${heads} does not divide n_embd ${C}`);
   const vocabSize = config.integer('vocab_size');
   const contextLength = config.integer('n_positions');
   const inner = config.integer('n_inner', 4 * C);

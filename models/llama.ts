@@ -43,6 +43,9 @@ function build(config: ConfigReader, maxPositions: number | undefined, options: 
       `config.json: ${heads} attention heads cannot share ${kvHeads} key-value heads evenly`,
     );
 
+  if (headDim % 2 !== 0)
+    throw new PrefgradError(`config.json: head_dim must be even for rotary embeddings, got ${headDim}`);
+
   const std = config.number('initializer_range', 0.02);
   const list = new ParameterList(std);
   const dense = (name: string, input: number, output: number, bias: boolean) => ({

@@ -64,19 +64,21 @@ describe('bench results', () => {
       unit: 'gflops',
       median: 104.4,
       samples: [100, 104.4, 110],
+      others: 0.02,
     };
+    const noisy = { ...result, others: 0.7, options: sections[0]?.rows[0]?.cells[0]?.options ?? {} };
     const machine = {
       ...{ cpu: 'a CPU', cores: 2, memoryGiB: 8, platform: 'linux x64', commit: 'abc' },
-      ...{ date: '2030-01-01 00:00', load: [0, 2] as const },
+      date: '2030-01-01 00:00',
     };
     const before =
       '# Results\n\nby hand\n\n<!-- written by npm run bench -->\nold\n<!-- end -->\n\nby hand too\n';
-    const after = replaceTables(before, machine, sections, [result]);
+    const after = replaceTables(before, machine, sections, [result, noisy]);
     expect(after).toMatch(/^# Results\n\nby hand\n\n<!-- written/);
     expect(after).toMatch(/<!-- end -->\n\nby hand too\n$/);
     expect(after).not.toContain('old');
-    expect(after).toContain('| Node 99, relaxed, NN | – | 104 |');
-    expect(replaceTables(after, machine, sections, [result])).toBe(after);
+    expect(after).toContain('| Node 99, relaxed, NN | 104 ~ | 104 |\n| Node 99, relaxed, NT | – |');
+    expect(replaceTables(after, machine, sections, [result, noisy])).toBe(after);
     expect(() => replaceTables('no marks', machine, sections, [])).toThrow('no part between');
   });
 });

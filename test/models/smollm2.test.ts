@@ -84,7 +84,7 @@ describe.skipIf(path === '' || fixture === '')(
         { maxNewTokens: 32, stopTokens: [stop] },
       );
       chat.forEach(({ greedy, text }, i) => {
-        const { tokens = [], stopped = false } = generated[i] ?? {};
+        const { tokens, stopped } = generated[i];
         expect(stopped ? [...tokens, stop] : tokens).toEqual(greedy);
         expect(files.tokenizer?.decode(tokens, { skipSpecialTokens: true })).toBe(text);
       });

@@ -116,7 +116,7 @@ describe('a resumed run is the uninterrupted one, bit for bit', () => {
     const whole = await runTraining(keys);
     const metrics = join(whole.outputDir, 'metrics.jsonl');
     const before = withoutTimes(whole.metrics);
-    const model = readFileSync(join(whole.outputDir, 'model.safetensors'));
+    const weights = readFileSync(join(whole.outputDir, 'model.safetensors'));
     writeFileSync(metrics, `${readFileSync(metrics, 'utf8')}{"step": 10, "lo`);
     const again = await runTraining({
       ...keys,
@@ -125,7 +125,7 @@ describe('a resumed run is the uninterrupted one, bit for bit', () => {
     });
     expect(again.events.filter(({ type }) => type === 'step').length).toBe(6);
     expect(withoutTimes(again.metrics)).toEqual(before);
-    expect(readFileSync(join(again.outputDir, 'model.safetensors')).equals(model)).toBe(true);
+    expect(readFileSync(join(again.outputDir, 'model.safetensors')).equals(weights)).toBe(true);
   });
 
   it('and its report and record begin where the run began', async () => {

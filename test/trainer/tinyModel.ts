@@ -82,7 +82,7 @@ const tokenizerJson = (): unknown => ({
     type: 'BPE',
     dropout: null,
     unk_token: null,
-    vocab: Object.fromEntries([...byteCharacters().map((c, i) => [c, i]), ['<eos>', EOS]]),
+    vocab: Object.fromEntries<number>([...byteCharacters(), '<eos>'].map((c, i) => [c, i])),
     merges: [],
   },
 });

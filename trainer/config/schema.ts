@@ -6,6 +6,8 @@ import { z } from 'zod';
  */
 
 const integer = (least: number, description: string) => z.int().min(least).describe(description);
+const optionalInteger = (least: number) =>
+  z.int().min(least).nullable().describe(`a whole number of at least ${least}, or null`);
 const positive = () => z.number().gt(0).describe('a number above 0');
 const nonNegative = () => z.number().min(0).describe('a number of at least 0');
 const share = (description = 'a number from 0 to below 1') => z.number().min(0).lt(1).describe(description);
@@ -74,7 +76,7 @@ export const samplingShape = {
   maxNewTokens: integer(1, 'a whole number of at least 1'),
   /** 0 takes the likeliest token each time. */
   temperature: nonNegative(),
-  topK: integer(1, 'a whole number of at least 1, or null').nullable(),
+  topK: optionalInteger(1),
   topP: z.number().gt(0).max(1).describe('a number above 0 and at most 1'),
 };
 
@@ -115,7 +117,7 @@ export const settingsShape = {
   completionOnlyLoss: z.preprocess((value) => value ?? true, z.boolean()).describe('true or false'),
 
   /** Prompt and completion together, in tokens; null for no limit. */
-  maxLength: integer(2, 'a whole number of at least 2, or null').nullable(),
+  maxLength: optionalInteger(2),
   /** What goes when a row is longer: the completion's end, or the prompt's start. */
   truncation: oneOf(['keep_start', 'keep_completion']),
   addBos: flag(),
@@ -160,15 +162,15 @@ export const settingsShape = {
   seed: integer(0, 'a whole number of at least 0'),
   device: oneOf(['auto', 'webgpu', 'wasm', 'reference']),
   /** Threads of the WebAssembly backend; null for one per core. */
-  threads: integer(1, 'a whole number of at least 1, or null').nullable(),
+  threads: optionalInteger(1),
 
   loggingSteps: integer(1, 'a whole number of at least 1'),
   saveStrategy: when(),
   saveSteps: integer(1, 'a whole number of at least 1'),
-  saveTotalLimit: integer(1, 'a whole number of at least 1, or null').nullable(),
+  saveTotalLimit: optionalInteger(1),
   evalStrategy: when(),
   /** null takes `loggingSteps`. */
-  evalSteps: integer(1, 'a whole number of at least 1, or null').nullable(),
+  evalSteps: optionalInteger(1),
   /** A checkpoint's folder, or true for the last one in `outputDir`. */
   resumeFromCheckpoint: z
     .union([z.string().min(1), z.boolean(), z.null()])
