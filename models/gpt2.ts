@@ -10,8 +10,7 @@ export function gpt2(config: ConfigReader): LanguageModel {
   const C = config.integer('n_embd');
   const layers = config.integer('n_layer');
   const heads = config.integer('n_head');
-  if (C % heads !== 0)
-    throw new PrefgradError(`config.json: n_head ${heads} does not divide n_embd ${C}`);
+  if (C % heads !== 0) throw new PrefgradError(`config.json: n_head ${heads} does not divide n_embd ${C}`);
   const vocabSize = config.integer('vocab_size');
   const contextLength = config.integer('n_positions');
   const inner = config.integer('n_inner', 4 * C);

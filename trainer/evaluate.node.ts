@@ -1,6 +1,8 @@
+import { PrefgradError } from '../engine/errors.ts';
 import type { TrainConfig } from './config.ts';
 import { parseSettings } from './config.ts';
 import { loadRows } from './data/load.node.ts';
+import { place } from './data/rows.ts';
 import type { TokenizedRow } from './data/tokenized.ts';
 import { Evaluator } from './evaluation.ts';
 import type { Evaluation, TrainEvent } from './events.ts';
@@ -33,22 +35,27 @@ export async function evaluateFile(
     ...settings,
     method: settings.method === 'hpo' ? settings.hpo.base : settings.method,
   });
-  const logps = await referenceScores();
+  const reference = await referenceScores();
 
   const session = await openSession({ ...options, onProgress });
   try {
     const { tokenizer, model, device } = session;
     const { rows, warnings } = await loadRows(options.data, tokenizer, model, settings, 'evaluate');
     for (const message of warnings) hooks.onEvent({ type: 'warning', message });
+    if (reference && reference.places.join() !== rows.map(({ origin }) => place(origin)).join())
+      throw new PrefgradError(
+        `--reference ${options.reference} can use other rows of ${options.data} than ${options.model}: ` +
+          `${reference.places.length} against ${rows.length}; leave out the rows that only one of them can take`,
+      );
     const rewards = await createRewards(settings.rewards);
     const index = new Map<TokenizedRow, number>(rows.map((row, i) => [row, i]));
-    const referenceOf = (row: TokenizedRow) => logps?.[index.get(row) ?? -1] ?? [];
+    const referenceOf = (row: TokenizedRow) => reference?.logps[index.get(row) ?? -1] ?? [];
     const evaluator = new Evaluator({
       model,
       device,
       tokenizer,
       rows,
-      ...(logps || !loss.usesReference ? { loss: { loss, referenceOf } } : {}),
+      ...(reference || !loss.usesReference ? { loss: { loss, referenceOf } } : {}),
       batchSize: settings.perDeviceEvalBatchSize,
       rewards,
       normalization: new Map(),
@@ -61,8 +68,8 @@ export async function evaluateFile(
     await session.dispose();
   }
 
-  /** Log-probs of the reference for every row, its model loaded and gone before the other comes. */
-  async function referenceScores(): Promise<number[][] | undefined> {
+  /** Log-probs of the reference for every row that it can use, its model loaded and gone before the other comes. */
+  async function referenceScores(): Promise<{ places: string[]; logps: number[][] } | undefined> {
     if (options.reference === undefined || !loss.usesReference) return undefined;
     const before = await openSession({ ...options, model: options.reference, onProgress });
     try {
@@ -70,7 +77,10 @@ export async function evaluateFile(
       const scores = await new Scorer(before.model, before.device).score(
         rows.map((row) => loss.sequence(row)),
       );
-      return scores.map((row) => row.map((s) => s.logp));
+      return {
+        places: rows.map(({ origin }) => place(origin)),
+        logps: scores.map((row) => row.map((s) => s.logp)),
+      };
     } finally {
       await before.dispose();
     }

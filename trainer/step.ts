@@ -82,11 +82,14 @@ export class LossProgram {
     return new LossProgram(loss, executable, executable.arenaBytes);
   }
 
-  /** Runs a microbatch; its gradients are weighted by `weight`. `step` counts optimizer steps from 1. */
-  async run(batch: Microbatch, weight: number, step: number): Promise<MicrobatchResult> {
+  /**
+   * Runs a microbatch; its gradients are weighted by `weight`. `step` counts optimizer steps from 1, `index` the
+   * microbatches of one from 0.
+   */
+  async run(batch: Microbatch, weight: number, step: number, index = 0): Promise<MicrobatchResult> {
     const { loss, logps, ...outputs } = await this.executable.run({
       ...batch.packed,
-      ...prefixed(this.loss.inputs(batch, step)),
+      ...prefixed(this.loss.inputs(batch, step, index)),
       referenceLogps: batch.referenceLogps,
       weight: [weight],
     });

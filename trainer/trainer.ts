@@ -168,7 +168,7 @@ export class Trainer {
     let total = 0;
     for (const [i, batch] of all.entries()) {
       const weight = weights[i] ?? 0;
-      const result = await this.program.run(batch, weight, number);
+      const result = await this.program.run(batch, weight, number, i);
       microbatches.push(result.metrics);
       total += weight * result.loss;
     }

@@ -1,12 +1,12 @@
 // @ts-check
-// Picks conversations of one turn whose both answers fit max_length, and writes 48 for training and 24 held-out
+// Picks conversations of one turn whose both answers fit max_length, and writes 48 for training and the rest as held-out
 // ones as prompt/chosen/rejected in ChatML without a system message.
 // Usage: node examples/smollm2/select.mjs [FOLDER]   (default: runs/smollm2)
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openModelFiles } from 'prefgrad/models';
 
-const [TRAIN, HELD_OUT, MAX_LENGTH] = [48, 24, 512];
+const [TRAIN, MAX_LENGTH] = [48, 512];
 const folder = process.argv[2] ?? 'runs/smollm2';
 const model = await openModelFiles(join(folder, 'SmolLM2-135M-Instruct.Q4_1.gguf'));
 const { tokenizer } = model;
@@ -32,5 +32,5 @@ await model.close();
 const write = (name, chosen) =>
   writeFileSync(join(folder, name), chosen.map((pair) => `${JSON.stringify(pair)}\n`).join(''));
 write('pairs.jsonl', pairs.slice(0, TRAIN));
-write('heldout.jsonl', pairs.slice(TRAIN, TRAIN + HELD_OUT));
-console.log(`${pairs.length} of ${rows.length} rows fit; ${TRAIN} to train on, ${HELD_OUT} held out`);
+write('heldout.jsonl', pairs.slice(TRAIN));
+console.log(`${pairs.length} of ${rows.length} rows fit; ${TRAIN} to train on, the rest held out`);

@@ -13,7 +13,7 @@ import type { PackedBatch } from '../../trainer/pack.ts';
 import { pack, packedTypes } from '../../trainer/pack.ts';
 import { logProbs } from '../../trainer/score.ts';
 import { judged, tinyConfig, tinyModel, tokenPairs } from './tinyModel.ts';
-import { distance, numbersOf, runToEnd, someReward, startedHead } from './tinyRun.ts';
+import { bitsOf, distance, numbersOf, runToEnd, someReward, startedHead } from './tinyRun.ts';
 
 // The same training in two ways: threads, microbatches, packing.
 
@@ -66,7 +66,7 @@ describe('one thread and two', () => {
               ...{ ...metrics, 'memory/bytes': 0 },
               ...microbatches[0],
             })),
-            numbers: await numbersOf(device, [...model.parameters, ...(loss.parameters ?? [])]),
+            bits: bitsOf(await numbersOf(device, [...model.parameters, ...(loss.parameters ?? [])])),
           });
         }
         expect(results[1], name).toEqual(results[0]);

@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterAll } from 'vitest';
 import { parseConfig } from '../../trainer/config.ts';
 import type { TrainEvent } from '../../trainer/events.ts';
 import type { MetricsLine } from '../../trainer/metrics.ts';
@@ -9,10 +10,10 @@ import { train } from '../../trainer/train.node.ts';
 
 // Whole training runs inside a test's process: what `prefgrad train` does, without the command line.
 
-/** A folder of this test file, removed when its process ends. Caches go there too, so no run profits from an older one. */
+/** A folder of this test file, removed at its end. Caches go there too, so no run profits from an older one. */
 export const scratch = mkdtempSync(join(tmpdir(), 'prefgrad-test-'));
 process.env['HF_HOME'] = join(scratch, 'cache');
-process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 let count = 0;
 /** A path in `scratch` that nothing has used yet. */

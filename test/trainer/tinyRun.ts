@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Device } from '../../engine/index.ts';
 import type { LanguageModel, Parameter } from '../../models/model.ts';
 import { parseSettings } from '../../trainer/config.ts';
@@ -71,6 +72,12 @@ export async function numbersOf(device: Device, parameters: readonly Parameter[]
   for (const { variable } of parameters) all.push(...(await device.read(variable)));
   return all;
 }
+
+/** A hash of numbers' bits, so that a failing test prints a line and not a model. */
+export const bitsOf = (numbers: readonly number[]): string =>
+  createHash('sha256')
+    .update(new Uint8Array(Float64Array.from(numbers).buffer))
+    .digest('hex');
 
 /** The largest difference, relative to the largest number. */
 export function distance(a: readonly number[], b: readonly number[]): number {

@@ -93,7 +93,7 @@ export function hpo(options: HpoOptions): Loss {
       actor: f32([]),
       dropoutSeed: i32([1]),
     }),
-    inputs(batch, step) {
+    inputs(batch, step, microbatch) {
       const all = rewarded(batch);
       const lastPromptRows: number[] = [];
       let at = 0;
@@ -103,13 +103,14 @@ export function hpo(options: HpoOptions): Loss {
         at += completions.reduce((n, c) => n + c.length, row.promptIds.length);
       }
       return {
-        ...base.inputs(batch, step),
+        ...base.inputs(batch, step, microbatch),
         lastPromptRows,
         rewarded: all.map((c) => c.index),
         promptOf: all.map((c) => c.row),
         rewards: all.map((c) => rewardOf(c.completion).total),
         actor: [step > actorWarmupSteps ? 1 : 0],
-        dropoutSeed: [(seed * 65537 + step) | 0],
+        // Each microbatch drops other units: numbers far apart for neighbouring steps, microbatches and seeds.
+        dropoutSeed: [(Math.imul(seed, 65537) + Math.imul(microbatch, 0x632be5ab) + step) | 0],
       };
     },
     build(batch) {

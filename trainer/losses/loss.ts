@@ -56,8 +56,8 @@ export interface Loss {
   /** Throws a PrefgradError for rows that cannot be a batch together; asked of every batch before the first step. */
   checkBatch?(rows: readonly TokenizedRow[]): void;
   inputTypes(capacity: Capacity): Readonly<Record<string, TensorType>>;
-  /** Numbers of its inputs; `step` counts optimizer steps from 1. */
-  inputs(batch: HostBatch, step: number): Readonly<Record<string, InputNumbers>>;
+  /** Numbers of its inputs; `step` counts optimizer steps from 1, `microbatch` the microbatches of one from 0. */
+  inputs(batch: HostBatch, step: number, microbatch: number): Readonly<Record<string, InputNumbers>>;
   build(batch: LossBatch): LossGraph;
   /** TRL's names, without `loss`. */
   metrics(batch: HostBatch, numbers: LossNumbers): StepMetrics;
