@@ -35,12 +35,16 @@ export async function prepareLoss(
   { model, device }: Session,
   rows: readonly TokenizedRow[],
   onProgress: OnProgress,
+  signal: AbortSignal,
 ): Promise<Prepared> {
   const rewards = await createRewards(config.rewards);
   if (config.method !== 'hpo') return { loss: makeLoss(config), rewards, normalization: new Map() };
 
   const { scores, total, normalization } = await computeRewards(rows.flatMap(targetsOf), rewards, {
-    onProgress: ({ done, total: all }) => onProgress('rewards', done, all),
+    onProgress({ done, total: all }) {
+      signal.throwIfAborted();
+      onProgress('rewards', done, all);
+    },
   });
   const rewarded = new Map<TokenizedCompletion, Rewarded>();
   for (const [i, completion] of rows.flatMap(completionsOf).entries()) {

@@ -4,7 +4,8 @@ import { sizeOf } from '../engine/index.ts';
 import { saveModelFiles } from '../models/files/save.node.ts';
 import { recoverCheckpoints } from './checkpoint.node.ts';
 import type { TrainConfig } from './config.ts';
-import { loadRows } from './data/load.node.ts';
+import type { ReadFile } from './data/load.node.ts';
+import { loadRows, readFileRows } from './data/load.node.ts';
 import { environmentOf, methodOf } from './describe.node.ts';
 import { Evaluator } from './evaluation.ts';
 import type { Phase, TrainEvent } from './events.ts';
@@ -36,9 +37,13 @@ export async function train(config: TrainConfig, { signal, onEvent }: TrainHooks
     onEvent({ type: 'progress', phase, done, total });
   await checkOutputFolder(config.outputDir);
   await recoverCheckpoints(config.outputDir);
+  const files: DataFiles = {
+    train: await readFileRows(config.data),
+    heldOut: config.evalData === null ? undefined : await readFileRows(config.evalData),
+  };
   const session = await openSession({ ...config, maxPositions: positionsFor(config), onProgress });
   try {
-    await new Run(config, session, signal, onEvent, began).run();
+    await new Run(config, files, session, signal, onEvent, began).run();
   } finally {
     await session.dispose();
   }
@@ -49,12 +54,19 @@ function positionsFor({ maxLength, sampling }: TrainConfig): number | undefined 
   return maxLength === null ? undefined : maxLength + sampling.maxNewTokens;
 }
 
+/** The data, read before the model is loaded, so that a mistake in it shows at once. */
+interface DataFiles {
+  readonly train: ReadFile;
+  readonly heldOut: ReadFile | undefined;
+}
+
 class Run {
   record: RunRecord = emptyRecord();
   window = new MetricsWindow();
 
   constructor(
     private readonly config: TrainConfig,
+    private readonly files: DataFiles,
     private readonly session: Session,
     private readonly signal: AbortSignal,
     private readonly listener: (event: TrainEvent) => void,
@@ -72,12 +84,9 @@ class Run {
   async run(): Promise<void> {
     const { config, session, signal } = this;
     const { model, device, tokenizer } = session;
-    const data = await loadRows(config.data, tokenizer, model, config, 'train');
-    const heldOut =
-      config.evalData === null
-        ? undefined
-        : await loadRows(config.evalData, tokenizer, model, config, 'evaluate');
-    const prepared = await prepareLoss(config, session, data.rows, this.#progress);
+    const data = loadRows(this.files.train, tokenizer, model, config, 'train');
+    const heldOut = this.files.heldOut && loadRows(this.files.heldOut, tokenizer, model, config, 'evaluate');
+    const prepared = await prepareLoss(config, session, data.rows, this.#progress, signal);
     const all = [...data.rows, ...(heldOut?.rows ?? [])];
     const referenceOf = await prepareReferences(session, prepared.loss, all, this.#progress, signal);
     const { loss } = prepared;

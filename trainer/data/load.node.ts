@@ -22,21 +22,29 @@ export interface LoadedRows {
   readonly warnings: readonly string[];
 }
 
+/** A data file as it was read, before any model is there. */
+export interface ReadFile {
+  readonly path: string;
+  readonly read: Rows;
+}
+
+/** Reads a data file. Errors: it is not there, or a line is no JSON; the file and line are named. */
+export const readFileRows = async (path: string): Promise<ReadFile> => ({ path, read: await readRows(path) });
+
 /**
- * Reads and tokenises a file for a method: KTO takes pairs as two judged rows each; KTO's losses get a KL completion
+ * Tokenises a file's rows for a method: KTO takes pairs as two judged rows each; KTO's losses get a KL completion
  * per row, in chunks of the batch size. Rows are cut at max_length or at the model's context, whichever is less.
  * Errors: no row that can be used; a token that the model does not know.
  */
-export async function loadRows(
-  path: string,
+export function loadRows(
+  { path, read }: ReadFile,
   tokenizer: TextTokenizer,
   model: ModelLimits,
   settings: DataSettings,
   purpose: 'train' | 'evaluate',
-): Promise<LoadedRows> {
+): LoadedRows {
   const { method, hpo, maxLength, truncation, addBos, perDeviceTrainBatchSize } = settings;
   const onKto = method === 'kto' || (method === 'hpo' && hpo.base === 'kto');
-  const read = await readRows(path);
   const given = convert(read, settings, purpose);
   const tokenized = tokenizeRows(given.rows, tokenizer, {
     maxLength: Math.min(maxLength ?? Infinity, model.contextLength),
@@ -48,14 +56,13 @@ export async function loadRows(
   return loaded(path, given, tokenized, model, maxLength);
 }
 
-/** Reads and tokenises a file as it is, to score its completions; rows are cut as `loadRows` cuts them. */
-export async function loadRowsForScoring(
-  path: string,
+/** Tokenises a file's rows as they are, to score their completions; rows are cut as `loadRows` cuts them. */
+export function loadRowsForScoring(
+  { path, read }: ReadFile,
   tokenizer: TextTokenizer,
   model: ModelLimits,
   { maxLength, addBos }: { readonly maxLength: number | null; readonly addBos: boolean },
-): Promise<LoadedRows> {
-  const read = await readRows(path);
+): LoadedRows {
   const within = Math.min(maxLength ?? Infinity, model.contextLength);
   return loaded(
     path,
