@@ -22,25 +22,42 @@ async function measureCell(cell: Cell, seconds: number): Promise<Answer> {
   return JSON.parse(stdout) as Answer;
 }
 
-/** Milliseconds between attempts on a busy machine, and in all of a run. */
-const PAUSE = 10_000;
+/** Milliseconds between attempts on a busy machine, and for how long a run may go on trying. */
+const PAUSE = 3_000;
 const PATIENCE = 20 * 60_000;
 
 /** Measures cells when other processes leave the machine alone; runs out of patience after a while. */
 class Quiet {
-  #waited = 0;
+  #spent = 0;
 
   async measure(cell: Cell, seconds: number): Promise<Answer> {
     let best = await measureCell(cell, seconds);
-    while (best.others > NOISY && this.#waited < PATIENCE) {
-      process.stderr.write(`others take ${best.others} cores; waiting\n`);
+    const began = performance.now();
+    while (best.others > NOISY && this.#spent + performance.now() - began < PATIENCE) {
       await setTimeout(PAUSE);
-      this.#waited += PAUSE;
       const next = await measureCell(cell, seconds);
+      process.stderr.write(`the machine is busy: others took ${next.others} cores\n`);
       if (next.others < best.others) best = next;
     }
+    this.#spent += performance.now() - began;
     return best;
   }
+}
+
+/** A cell's result with one more round: the samples together, but none of a busy machine beside those of a quiet one. */
+function merge(before: Result | undefined, cell: Cell, answer: Answer): Result {
+  const quiet = [before, answer].filter((r) => r !== undefined && r.others <= NOISY);
+  const counted = (quiet.length > 0 ? quiet : [before, answer]).filter((r) => r !== undefined);
+  const samples = counted.flatMap((r) => r.samples);
+  return {
+    kind: cell.kind,
+    options: cell.options,
+    runtime: cell.runtime.name,
+    unit: answer.gflops === undefined ? 'ms' : 'gflops',
+    median: median(samples),
+    others: Math.max(...counted.map((r) => r.others)),
+    samples,
+  };
 }
 
 /**
@@ -55,25 +72,21 @@ export async function runSuite({ quick, rounds }: { quick: boolean; rounds: numb
   const quiet = new Quiet();
   for (let round = 1; round <= (quick ? 1 : rounds); round++)
     for (const [i, cell] of cells.entries()) {
-      const { kind, options, runtime } = cell;
-      const key = keyOf(cell, runtime.name);
-      const answer = quick ? await measureCell(cell, 0.2) : await quiet.measure(cell, 2);
-      const before = found.get(key);
-      const samples = [...(before?.samples ?? []), ...answer.samples];
-      const unit = answer.gflops === undefined ? 'ms' : 'gflops';
-      const others = Math.max(before?.others ?? 0, answer.others);
-      found.set(key, {
-        ...{ kind, options, runtime: runtime.name, unit },
-        ...{ median: median(samples), samples, others },
-      });
-      const now = median(answer.samples);
-      process.stderr.write(`round ${round}, ${i + 1} of ${cells.length}: ${key}: ${now} ${unit}\n`);
+      const key = keyOf(cell, cell.runtime.name);
+      const answer = quick ? await measureCell(cell, 0.2) : await quiet.measure(cell, 1.5);
+      const result = merge(found.get(key), cell, answer);
+      found.set(key, result);
+      const now = `${median(answer.samples)} ${result.unit}`;
+      process.stderr.write(`round ${round}, ${i + 1} of ${cells.length}: ${key}: ${now}\n`);
     }
   const results = [...found.values()];
   process.stdout.write(`${sections.map((s) => table(s, results)).join('\n\n')}\n`);
   if (quick) return;
   const machine = describeMachine();
-  await writeFile(join('bench', 'results.json'), `${JSON.stringify({ machine, results }, null, 1)}\n`);
+  // A line for each result.
+  const lines = results.map((r) => JSON.stringify(r)).join(',\n');
+  const json = `{"machine": ${JSON.stringify(machine)},\n"results": [\n${lines}\n]}\n`;
+  await writeFile(join('bench', 'results.json'), json);
   const file = join('bench', 'RESULTS.md');
   await writeFile(file, replaceTables(await readFile(file, 'utf8'), machine, sections, results));
 }
