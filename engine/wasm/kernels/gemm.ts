@@ -110,6 +110,11 @@ export function packB(p: usize, thread: i32, threads: i32): void {
   return max(1, min((2 * threads + blocks - 1) / blocks, N / (4 * NR)));
 }
 
+/** Where a part of the tiles begins. The longer parts come first: threads that take them in turn get equally many. */
+@inline function firstTile(tiles: i32, part: i32, parts: i32): i32 {
+  return tiles / parts * part + min(part, tiles % parts);
+}
+
 /**
  * C = A · B for B packed by packB, or small as it lies.
  * Fields: 1 a · 2 lda · 3 A is given as [K, M] · 4 b · 5 ldb, or 0 where b is packed · 6 c · 7 ldc ·
@@ -127,8 +132,9 @@ export function gemm(p: usize, thread: i32, threads: i32): void {
   const blocks = rowBlocks(M, threads), strips = columnStrips(N, blocks, threads), tasks = blocks * strips;
   for (let task = nextTask(p); task < tasks; task = nextTask(p)) {
     const block = task / strips, strip = task % strips;
-    const i0 = tileRows * block / blocks * MR, m = min(M, tileRows * (block + 1) / blocks * MR) - i0;
-    const j0 = tileColumns * strip / strips * NR, n = min(N, tileColumns * (strip + 1) / strips * NR) - j0;
+    const i0 = firstTile(tileRows, block, blocks) * MR, m = min(M, firstTile(tileRows, block + 1, blocks) * MR) - i0;
+    const j0 = firstTile(tileColumns, strip, strips) * NR;
+    const n = min(N, firstTile(tileColumns, strip + 1, strips) * NR) - j0;
     const from = transposed ? a + (<usize>i0 << 2) : a + <usize>i0 * lda;
     const at = <usize>i0 * ldc + (<usize>j0 << 2), biasAt = bias ? bias + (<usize>j0 << 2) : 0;
     const init = base ? base + at : biasAt;
