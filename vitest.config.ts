@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
 
 /** The two loaders that tsup uses: .wgsl as text, .wasm as Uint8Array. */
@@ -13,6 +13,10 @@ const assets = () => ({
     return undefined;
   },
 });
+
+// A software GPU for the WebGPU tests, where there is one: drivers are found when a test's process starts.
+const swiftshader = '/usr/lib/chromium/vk_swiftshader_icd.json';
+if (existsSync(swiftshader)) process.env['VK_ICD_FILENAMES'] ??= swiftshader;
 
 export default defineConfig({
   plugins: [assets()],

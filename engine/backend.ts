@@ -34,6 +34,8 @@ export interface Device {
   readonly kind: 'reference' | 'wasm' | 'webgpu';
   /** One line for people: the backend, its instruction set or adapter, threads. */
   readonly description: string;
+  /** Runs that should be under way before the first is awaited, so that the device never waits for the caller. */
+  readonly lag: number;
   /** Gives a variable its numbers; without, it starts at zeros. */
   write(variable: Variable, numbers: InputNumbers): void;
   read(variable: Variable): Promise<Numbers>;

@@ -4,9 +4,10 @@ import type { Node, Tensor, Variable } from './graph.ts';
 import { bytesOf } from './shape.ts';
 import { countUses } from './simplify.ts';
 
-/** Where a tensor lies: in a variable's own memory, or at an offset of the arena. */
+/** Where a tensor lies: in a variable's own memory, at an offset of the inputs, or at one of the arena. */
 export type Place =
   | { readonly kind: 'variable'; readonly variable: Variable }
+  | { readonly kind: 'input'; readonly offset: number }
   | { readonly kind: 'arena'; readonly storage: Storage };
 
 /** A stretch of the arena, and the steps of the plan between which it is in use. */
@@ -28,22 +29,33 @@ export interface Step {
 export interface Plan {
   readonly program: Program;
   readonly steps: readonly Step[];
-  readonly inputs: Readonly<Record<string, Place>>;
+  /** Offsets of the inputs, which lie side by side in memory of their own so that one write brings them all. */
+  readonly inputs: Readonly<Record<string, number>>;
+  readonly inputBytes: number;
   readonly outputs: Readonly<Record<string, Place>>;
   /** New values that could not be made in place, copied when all steps are done. */
   readonly copies: readonly { readonly from: Place; readonly to: Variable }[];
   readonly arenaBytes: number;
 }
 
-const ALIGNMENT = 64;
-const align = (n: number): number => Math.ceil(n / ALIGNMENT) * ALIGNMENT;
+export interface PlanOptions {
+  /** Bytes that a backend needs beside a node's tensors while it runs. */
+  workspace(node: Node): number;
+  /** Of every offset, in bytes; a power of two. */
+  readonly alignment: number;
+  /** No tensor lies across a multiple of it, so that an arena can be several buffers. */
+  readonly blockBytes?: number;
+}
 
 /**
  * Liveness to offsets: a tensor takes its dying input's memory where the op allows it, a new value of a variable is
  * made in the variable's memory where nothing reads the old one later, and all else is packed into one arena.
- * `workspace` tells how many bytes a backend needs beside a node's tensors.
  */
-export function makePlan(program: Program, workspace: (node: Node) => number): Plan {
+export function makePlan(
+  program: Program,
+  { workspace, alignment, blockBytes = Infinity }: PlanOptions,
+): Plan {
+  const align = (n: number): number => Math.ceil(n / alignment) * alignment;
   const nodes = program.nodes.filter((n) => !isInput(n) && n.variable === undefined);
   const roots = [...Object.values(program.outputs), ...program.updates.map((u) => u.value)];
   const uses = countUses(nodes, roots);
@@ -52,7 +64,6 @@ export function makePlan(program: Program, workspace: (node: Node) => number): P
   const places = new Map<string, Place>();
   /** Reads of a storage that are still to come. */
   const pending = new Map<Storage, number>();
-  const fixed = new Set<Storage>();
 
   const reserve = (bytes: number, from: number, to: number): Storage => {
     const storage = { bytes: align(bytes), from, to, offset: 0 };
@@ -65,16 +76,13 @@ export function makePlan(program: Program, workspace: (node: Node) => number): P
     if (place === undefined) throw new Error(`${t.toString()} is read before it is computed`);
     return place;
   };
-  const put = (t: Tensor, place: Place): void => {
-    places.set(t.key, place);
-    if (place.kind === 'arena')
-      pending.set(place.storage, (pending.get(place.storage) ?? 0) + (uses.get(t.key) ?? 0));
-  };
 
-  for (const t of Object.values(program.inputs)) {
-    const storage = reserve(bytesOf(t.type), -1, 0);
-    fixed.add(storage);
-    put(t, { kind: 'arena', storage });
+  let inputBytes = 0;
+  const inputs: Record<string, number> = {};
+  for (const [name, t] of Object.entries(program.inputs)) {
+    places.set(t.key, { kind: 'input', offset: inputBytes });
+    inputs[name] = inputBytes;
+    inputBytes += align(bytesOf(t.type));
   }
 
   const lastRead = lastReads(nodes, Object.values(program.outputs));
@@ -117,10 +125,11 @@ export function makePlan(program: Program, workspace: (node: Node) => number): P
   return {
     program,
     steps,
-    inputs: mapPlaces(program.inputs, placeOf),
-    outputs: mapPlaces(program.outputs, placeOf),
+    inputs,
+    inputBytes,
+    outputs: Object.fromEntries(Object.entries(program.outputs).map(([key, t]) => [key, placeOf(t)])),
     copies,
-    arenaBytes: assignOffsets(storages),
+    arenaBytes: assignOffsets(storages, blockBytes),
   };
 
   /** The variable whose new value this output is, where its memory is free to take it. */
@@ -152,7 +161,7 @@ export function makePlan(program: Program, workspace: (node: Node) => number): P
       const place = inputs[from];
       if (to !== index || place?.kind !== 'arena') continue;
       const { storage } = place;
-      const free = pending.get(storage) === 0 && !fixed.has(storage) && storage.bytes === bytes;
+      const free = pending.get(storage) === 0 && storage.bytes === bytes;
       const shared = inputs.some((p, i) => i !== from && p.kind === 'arena' && p.storage === storage);
       const used = taken.some((p) => p.kind === 'arena' && p.storage === storage);
       if (free && !shared && !used) return place;
@@ -206,23 +215,21 @@ function lastReads(nodes: readonly Node[], outputs: readonly Tensor[]): Map<Vari
   return last;
 }
 
-function mapPlaces(
-  tensors: Readonly<Record<string, Tensor>>,
-  placeOf: (t: Tensor) => Place,
-): Record<string, Place> {
-  return Object.fromEntries(Object.entries(tensors).map(([key, t]) => [key, placeOf(t)]));
-}
-
 /** Largest first, each at the lowest offset that no storage alive at the same time takes; returns the arena's size. */
-function assignOffsets(storages: readonly Storage[]): number {
+function assignOffsets(storages: readonly Storage[], blockBytes: number): number {
   const placed: Storage[] = [];
+  /** The lowest offset from `offset` on at which `bytes` lie within one block. */
+  const within = (offset: number, bytes: number): number => {
+    const end = (Math.floor(offset / blockBytes) + 1) * blockBytes;
+    return offset + bytes > end ? end : offset;
+  };
   let total = 0;
   for (const s of [...storages].sort((a, b) => b.bytes - a.bytes || a.from - b.from)) {
     let offset = 0;
     for (const other of placed) {
       if (other.to < s.from || other.from > s.to) continue;
       if (other.offset >= offset + s.bytes) break;
-      offset = Math.max(offset, other.offset + other.bytes);
+      offset = within(Math.max(offset, other.offset + other.bytes), s.bytes);
     }
     s.offset = offset;
     total = Math.max(total, offset + s.bytes);

@@ -1,29 +1,16 @@
-import { ShapeError } from '../errors.ts';
 import type { Tensor } from '../graph.ts';
 import { apply, applyAll } from '../graph.ts';
 import type { Op } from '../op.ts';
-import type { TensorType } from '../shape.ts';
-import { format } from '../shape.ts';
-import { defined, one } from './inputs.ts';
+import { expectSame, one } from './inputs.ts';
 
 type NoAttrs = Record<string, never>;
 
 const C0 = Math.sqrt(2 / Math.PI);
 const C1 = 0.044715;
 
-function alike(op: string, types: readonly (TensorType | undefined)[]): TensorType {
-  const first = defined(op, types[0]);
-  for (const t of types)
-    if (format(defined(op, t)) !== format(first))
-      throw new ShapeError(
-        `${op}: operands differ, got ${types.map((x) => format(defined(op, x))).join(' and ')}`,
-      );
-  return first;
-}
-
 export const geluOp: Op<NoAttrs> = {
   name: 'gelu',
-  shape: (types) => [alike('gelu', types)],
+  shape: (types) => [expectSame('gelu', types)],
   gradient: ({ inputs: [x], grads: [dy] }) => [x && dy && apply(geluGradOp, [x, dy], {})],
   define([x], [y]) {
     const to = one(y).data;
@@ -35,7 +22,7 @@ export const geluOp: Op<NoAttrs> = {
 /** (x, dy) → dx. */
 export const geluGradOp: Op<NoAttrs> = {
   name: 'geluGrad',
-  shape: (types) => [alike('geluGrad', types)],
+  shape: (types) => [expectSame('geluGrad', types)],
   define([x, dy], [dx]) {
     const [g, to] = [one(dy).data, one(dx).data];
     one(x).data.forEach((v, i) => {
@@ -57,7 +44,7 @@ const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 
 export const swigluOp: Op<NoAttrs> = {
   name: 'swiglu',
-  shape: (types) => [alike('swiglu', types)],
+  shape: (types) => [expectSame('swiglu', types)],
   gradient({ inputs: [gate, up], grads: [dy] }) {
     return gate && up && dy ? applyAll(swigluGradOp, [gate, up, dy], {}) : [];
   },
@@ -85,7 +72,7 @@ export const swigluOp: Op<NoAttrs> = {
 export const swigluGradOp: Op<NoAttrs> = {
   name: 'swigluGrad',
   shape(types) {
-    const t = alike('swigluGrad', types);
+    const t = expectSame('swigluGrad', types);
     return [t, t];
   },
   define([gate, up, dy], [dGate, dUp]) {

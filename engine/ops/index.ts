@@ -3,6 +3,7 @@ import { geluGradOp, geluOp, swigluGradOp, swigluOp } from './activation.ts';
 import { attentionGradOp, attentionOp } from './attention.ts';
 import { dropoutOp } from './dropout.ts';
 import * as elementwise from './elementwise.ts';
+import { geluErfGradOp, geluErfOp } from './geluErf.ts';
 import { concatOp, fillOp, reshapeOp, splitOp, transposeOp } from './layout.ts';
 import { matmulOp } from './matmul.ts';
 import { layerNormGradOp, layerNormOp, rmsNormGradOp, rmsNormOp } from './norm.ts';
@@ -16,6 +17,7 @@ export * from './activation.ts';
 export * from './attention.ts';
 export * from './dropout.ts';
 export * from './elementwise.ts';
+export * from './geluErf.ts';
 export * from './layout.ts';
 export * from './matmul.ts';
 export * from './norm.ts';
@@ -44,6 +46,8 @@ export const ops = [
   ...[
     geluOp,
     geluGradOp,
+    geluErfOp,
+    geluErfGradOp,
     swigluOp,
     swigluGradOp,
     tokenLogProbsOp,

@@ -48,3 +48,14 @@ export function expectRows(op: string, a: TensorType, b: TensorType): void {
   if (a.shape[0] !== b.shape[0] || a.rows !== b.rows)
     throw new ShapeError(`${op}: rows differ, got ${format(a)} and ${format(b)}`);
 }
+
+/** Checks that all operands have one type, and gives it. */
+export function expectSame(op: string, types: readonly (TensorType | undefined)[]): TensorType {
+  const first = defined(op, types[0]);
+  for (const t of types)
+    if (format(defined(op, t)) !== format(first))
+      throw new ShapeError(
+        `${op}: operands differ, got ${types.map((x) => format(defined(op, x))).join(' and ')}`,
+      );
+  return first;
+}

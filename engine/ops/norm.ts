@@ -2,7 +2,7 @@ import type { Tensor } from '../graph.ts';
 import { applyAll, outputOf } from '../graph.ts';
 import type { Op, Sample } from '../op.ts';
 import { f32 } from '../shape.ts';
-import { expectSize, expectType, one } from './inputs.ts';
+import { defined, expectSize, expectType, one } from './inputs.ts';
 
 interface NormAttrs {
   readonly [key: string]: number;
@@ -97,14 +97,14 @@ export const layerNorm = (x: Tensor, weight: Tensor, bias: Tensor, eps: number):
 export const rmsNormOp: Op<NormAttrs> = {
   name: 'rmsNorm',
   shape([x, weight]) {
-    const t = expectType('rmsNorm', 'x', x, 'f32', 2);
+    const t = defined('rmsNorm', x);
     expectSize(
       'rmsNorm',
-      'sizes of weight and a row',
+      "sizes of weight and x's last dimension",
       expectType('rmsNorm', 'weight', weight, 'f32', 1).shape[0],
-      t.shape[1],
+      t.shape[t.shape.length - 1],
     );
-    return [t, f32([t.shape[0] ?? 0], t.rows)];
+    return [t, f32(t.shape.slice(0, -1), t.rows)];
   },
   gradient({ inputs: [x, weight], outputs: [, rstd], attrs, grads: [dy] }) {
     if (!x || !weight || !rstd || !dy) return [];
@@ -112,30 +112,34 @@ export const rmsNormOp: Op<NormAttrs> = {
   },
   define([x, weight], [y, rstd], { eps }) {
     const [X, W, Y, R] = [one(x), one(weight), one(y), one(rstd)];
-    const C = X.shape[1] ?? 0;
-    for (let t = 0; t < (X.shape[0] ?? 0); t++) {
+    const C = W.data.length;
+    for (let t = 0; t < R.data.length; t++) {
       const row = X.data.subarray(t * C, (t + 1) * C);
       const r = 1 / Math.sqrt(row.reduce((s, v) => s + v * v, 0) / C + eps);
       R.data[t] = r;
       row.forEach((v, c) => (Y.data[t * C + c] = v * r * (W.data[c] ?? 0)));
     }
   },
-  samples: samples(1),
+  samples: [
+    ...samples(1),
+    {
+      attrs: { eps: 1e-5 },
+      inputs: [{ shape: [40, 3, 10], rows: 'tokens' }, { shape: [10] }],
+      counts: { tokens: 37 },
+    },
+  ],
 };
 
 /** (x, weight, rstd, dy) → dx, dWeight. */
 export const rmsNormGradOp: Op<NormAttrs> = {
   name: 'rmsNormGrad',
   shape([x, weight]) {
-    return [
-      expectType('rmsNormGrad', 'x', x, 'f32', 2),
-      expectType('rmsNormGrad', 'weight', weight, 'f32', 1),
-    ];
+    return [defined('rmsNormGrad', x), expectType('rmsNormGrad', 'weight', weight, 'f32', 1)];
   },
   define([x, weight, rstd, dy], [dx, dWeight]) {
     const [X, W, R, G, dX, dW] = [one(x), one(weight), one(rstd), one(dy), one(dx), one(dWeight)];
-    const C = X.shape[1] ?? 0;
-    for (let t = 0; t < (X.shape[0] ?? 0); t++) {
+    const C = W.data.length;
+    for (let t = 0; t < R.data.length; t++) {
       const r = R.data[t] ?? 0;
       let total = 0;
       for (let c = 0; c < C; c++) {
@@ -153,6 +157,6 @@ export const rmsNormGradOp: Op<NormAttrs> = {
   samples: [],
 };
 
-/** x / √(mean(x²) + eps) · weight for each row of x [T, C]. */
+/** x / √(mean(x²) + eps) · weight along the last dimension of x [T, C], or [T, heads, headDim]. */
 export const rmsNorm = (x: Tensor, weight: Tensor, eps: number): Tensor =>
   outputOf(applyAll(rmsNormOp, [x, weight], { eps }), 0);

@@ -12,6 +12,7 @@ import { countUses } from '../simplify.ts';
 /** Runs the ops' own definitions in float64, one after the other: slow, and what the other backends must agree with. */
 export class ReferenceDevice implements Device {
   readonly kind = 'reference';
+  readonly lag = 0;
   readonly description = 'reference: the definitions of the ops, in float64';
   readonly #variables = new Map<Variable, Float64Array>();
 

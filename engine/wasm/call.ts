@@ -1,13 +1,11 @@
 import { PrefgradError } from '../errors.ts';
+import type { Span } from '../freeList.ts';
+import type { Loops } from '../loops.ts';
 import type { Attrs } from '../op.ts';
 import type { TensorType } from '../shape.ts';
 import { bytesOf, sizeOf } from '../shape.ts';
 
-/** A stretch of memory, in bytes. */
-export interface Span {
-  readonly address: number;
-  readonly bytes: number;
-}
+export type { Span } from '../freeList.ts';
 
 /** A tensor as a kernel call sees it: where it lies, and how much room its capacity takes. */
 export interface Operand extends Span {
@@ -70,6 +68,12 @@ export function operand(operands: readonly Operand[], index: number): Operand {
   const found = operands[index];
   if (found === undefined) throw new PrefgradError(`a kernel call has no operand ${index}`);
   return found;
+}
+
+/** Fields of nested loops over `out`: the four sizes, true rows in place of a capacity, then each operand's steps. */
+export function loopFields(out: TensorType, { sizes, counted, steps }: Loops): Field[] {
+  const dims = sizes.map((size, i) => (i === counted ? rowsOf(out, size / (out.shape[0] || 1)) : int(size)));
+  return [...dims, ...steps.flat().map(int)];
 }
 
 /** The memory of a whole tensor. */

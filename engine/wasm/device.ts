@@ -3,7 +3,7 @@ import { countsOf } from '../backend.ts';
 import type { Program } from '../compile.ts';
 import { variablesOf } from '../compile.ts';
 import { PrefgradError } from '../errors.ts';
-import type { Variable } from '../graph.ts';
+import type { Node, Variable } from '../graph.ts';
 import type { Place, Plan } from '../plan.ts';
 import { makePlan } from '../plan.ts';
 import type { TensorType } from '../shape.ts';
@@ -13,10 +13,10 @@ import relaxed from './build/relaxed.wasm';
 import type { Span } from './call.ts';
 import type { Simd } from './features.ts';
 import { canShare, chooseSimd, coreCount } from './features.ts';
-import type { Linked } from './link.ts';
-import { link, loweringOf } from './link.ts';
+import type { Layout, Linked } from './link.ts';
+import { addressOf, link, loweringOf } from './link.ts';
 import { lowerings } from './lower/index.ts';
-import { Allocator, MAX_PAGES } from './memory.ts';
+import { ALIGNMENT, Allocator, MAX_PAGES } from './memory.ts';
 import type { ProfiledRun } from './profile.ts';
 import { now, stampsOf } from './profile.ts';
 import type { Team } from './team.ts';
@@ -35,6 +35,9 @@ export interface WasmOptions {
   readonly profile?: ((run: ProfiledRun) => void) | undefined;
 }
 
+/** Bytes of inputs and intermediate tensors. */
+const arenaOf = ({ inputBytes, arenaBytes }: Plan): number => inputBytes + arenaBytes;
+
 /** A loaded program: its plan, and where its records lie once it is linked. */
 interface Loaded {
   readonly id: number;
@@ -45,6 +48,7 @@ interface Loaded {
 /** Runs plans as flat lists of WebAssembly kernel calls, on one thread or several. */
 export class WasmDevice implements Device {
   readonly kind = 'wasm';
+  readonly lag = 0;
   readonly #variables = new Map<Variable, Span>();
   readonly #loaded = new Set<Loaded>();
   readonly #allocator: Allocator;
@@ -118,19 +122,20 @@ export class WasmDevice implements Device {
 
   async load(program: Program): Promise<Executable> {
     const { threads } = this.team;
-    const plan = makePlan(program, (node) => {
+    const workspace = (node: Node): number => {
       const inputs = node.inputs.map((t) => t.type);
       if (node.op.view === true) return 0;
       return loweringOf(lowerings, node).workspace?.(inputs, node.attrs, threads) ?? 0;
-    });
+    };
+    const plan = makePlan(program, { workspace, alignment: ALIGNMENT });
     await this.#queue;
-    this.#reserveArena(plan.arenaBytes);
+    this.#reserveArena(plan);
     for (const variable of variablesOf(program)) this.#spanOf(variable);
     const loaded: Loaded = { id: this.#nextId++, plan, linked: undefined };
     this.#loaded.add(loaded);
     return {
       program,
-      arenaBytes: plan.arenaBytes,
+      arenaBytes: arenaOf(plan),
       run: (inputs) => {
         const result = this.#queue.then(() => this.#run(loaded, inputs));
         this.#queue = result.catch(() => {});
@@ -156,11 +161,11 @@ export class WasmDevice implements Device {
     const { plan, id } = loaded;
     const { program } = plan;
     const counts = countsOf(program, inputs);
-    this.#reserveArena(plan.arenaBytes);
+    this.#reserveArena(plan);
     for (const variable of variablesOf(program)) this.#spanOf(variable);
     const { linked, records, stamps } = (loaded.linked ??= this.#link(loaded));
     for (const [name, { type }] of Object.entries(program.inputs))
-      this.#at(plan.inputs[name], type).set(inputs[name] ?? []);
+      this.#at(plan, { kind: 'input', offset: plan.inputs[name] ?? NaN }, type).set(inputs[name] ?? []);
     const words = new Int32Array(this.memoryObject.buffer, records.address, linked.words.length);
     for (const at of linked.recordAt) words[at] = 0;
     for (const { word, rows, times } of linked.counts) words[word] = (counts.get(rows) ?? 0) * times;
@@ -173,7 +178,7 @@ export class WasmDevice implements Device {
       });
     return Object.fromEntries(
       Object.entries(program.outputs).map(([name, { type }]) => {
-        const view = this.#at(plan.outputs[name], type);
+        const view = this.#at(plan, plan.outputs[name], type);
         return [name, Float32Array.from(view.subarray(0, sizeOf(trueShape(type, counts))))];
       }),
     );
@@ -184,12 +189,9 @@ export class WasmDevice implements Device {
     return new View(this.memoryObject.buffer, span.address, sizeOf(type.shape));
   }
 
-  #at(place: Place | undefined, type: TensorType): Float32Array | Int32Array {
+  #at(plan: Plan, place: Place | undefined, type: TensorType): Float32Array | Int32Array {
     if (place === undefined) throw new PrefgradError('a tensor of the program has no place');
-    const address =
-      place.kind === 'variable'
-        ? this.#spanOf(place.variable).address
-        : this.#arena.address + place.storage.offset;
+    const address = addressOf(plan, place, this.#layout);
     return this.#view({ address, bytes: bytesOf(type) }, type);
   }
 
@@ -203,7 +205,12 @@ export class WasmDevice implements Device {
     return span;
   }
 
-  #reserveArena(bytes: number): void {
+  get #layout(): Layout {
+    return { arena: this.#arena.address, addressOf: (v) => this.#spanOf(v).address };
+  }
+
+  #reserveArena(plan: Plan): void {
+    const bytes = arenaOf(plan);
     if (bytes <= this.#arena.bytes) return;
     for (const loaded of this.#loaded) this.#unlink(loaded);
     if (this.#arena.bytes > 0) this.#allocator.release(this.#arena);
@@ -213,8 +220,7 @@ export class WasmDevice implements Device {
   }
 
   #link({ id, plan }: Loaded): Loaded['linked'] & object {
-    const layout = { arena: this.#arena, addressOf: (v: Variable) => this.#spanOf(v).address };
-    const linked = link(plan, layout, lowerings, this.team.threads);
+    const linked = link(plan, this.#layout, lowerings, this.team.threads);
     const records = this.#allocator.allocate(linked.words.byteLength, 'call records');
     new Int32Array(this.memoryObject.buffer, records.address, linked.words.length).set(linked.words);
     if (!this.profile) {

@@ -30,8 +30,15 @@ export interface Linked {
 }
 
 export interface Layout {
-  readonly arena: Span;
+  /** Address of the memory that programs share: a plan's inputs, then its intermediate tensors. */
+  readonly arena: number;
   addressOf(variable: Variable): number;
+}
+
+export function addressOf(plan: Plan, place: Place, layout: Layout): number {
+  if (place.kind === 'variable') return layout.addressOf(place.variable);
+  if (place.kind === 'input') return layout.arena + place.offset;
+  return layout.arena + plan.inputBytes + place.storage.offset;
 }
 
 export function loweringOf(lowerings: Readonly<Record<string, Lowering>>, node: Node): Lowering {
@@ -48,11 +55,11 @@ export function link(
   threads: number,
 ): Linked {
   const spanOf = (storage: Storage): Span => ({
-    address: layout.arena.address + storage.offset,
+    address: addressOf(plan, { kind: 'arena', storage }, layout),
     bytes: storage.bytes,
   });
   const operand = (place: Place, type: TensorType): Operand => ({
-    address: place.kind === 'variable' ? layout.addressOf(place.variable) : spanOf(place.storage).address,
+    address: addressOf(plan, place, layout),
     bytes: bytesOf(type),
     type,
   });

@@ -3,10 +3,17 @@ import type { Device, Numbers } from '../../engine/backend.ts';
 import { ReferenceDevice } from '../../engine/reference/device.ts';
 import { WasmDevice } from '../../engine/wasm/device.ts';
 import type { Op, Sample } from '../../engine/op.ts';
-import { compile } from '../../engine/compile.ts';
-import { affine, exp, ops } from '../../engine/ops/index.ts';
-import { f32 } from '../../engine/shape.ts';
-import { drawInputs, drawWeights, named, relativeError, runOnce, sampleProgram } from './samples.ts';
+import { ops } from '../../engine/ops/index.ts';
+import {
+  drawInputs,
+  drawWeights,
+  named,
+  poison,
+  reductionLength,
+  relativeError,
+  runOnce,
+  sampleProgram,
+} from './samples.ts';
 
 const reference = new ReferenceDevice();
 const devices = [
@@ -15,10 +22,6 @@ const devices = [
   { simd: 'plain', threads: 3 },
   { simd: 'relaxed', threads: 2 },
 ] as const;
-
-/** Length of the longest sum in the op, which the tolerance grows with. */
-const reductionLength = (sample: Sample): number =>
-  Math.max(...sample.inputs.map((s) => Math.max(1, ...s.shape)), 1);
 
 async function everyOutput(
   device: Device,
@@ -32,15 +35,6 @@ async function everyOutput(
     ...named(drawInputs(sample, seed)),
     ...(gradients ? drawWeights(op, sample) : {}),
   });
-}
-
-/** Leaves NaN all over the arena that programs share, so that reading what was not written shows. */
-async function poison(device: Device): Promise<void> {
-  const [n, type] = [1 << 20, f32([1 << 20])];
-  const program = compile('poison', { x: type }, ({ x }) => ({ outputs: { y: exp(affine(x, 2)) } }));
-  const executable = await device.load(program);
-  await executable.run({ x: new Float32Array(n).fill(NaN) });
-  executable.dispose();
 }
 
 describe('every kernel agrees with the reference backend', async () => {

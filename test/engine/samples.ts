@@ -4,7 +4,7 @@ import type { Device, InputNumbers, Numbers } from '../../engine/backend.ts';
 import { compile } from '../../engine/compile.ts';
 import { grad } from '../../engine/grad.ts';
 import type { Op, Sample, SampleInput } from '../../engine/op.ts';
-import { add, mul } from '../../engine/ops/elementwise.ts';
+import { add, affine, exp, mul } from '../../engine/ops/elementwise.ts';
 import { reshape } from '../../engine/ops/layout.ts';
 import { sum } from '../../engine/ops/reduce.ts';
 import type { TensorType } from '../../engine/shape.ts';
@@ -114,4 +114,17 @@ export function relativeError(got: Numbers, want: Numbers): number {
     scale = Math.max(scale, Math.abs(w));
   });
   return got.length === want.length ? worst / scale : Infinity;
+}
+
+/** Length of the longest sum in the op, which the tolerance grows with. */
+export const reductionLength = (sample: Sample): number =>
+  Math.max(...sample.inputs.map((s) => Math.max(1, ...s.shape)), 1);
+
+/** Leaves NaN all over the arena that programs share, so that reading what was not written shows. */
+export async function poison(device: Device): Promise<void> {
+  const [n, type] = [1 << 20, f32([1 << 20])];
+  const program = compile('poison', { x: type }, ({ x }) => ({ outputs: { y: exp(affine(x, 2)) } }));
+  const executable = await device.load(program);
+  await executable.run({ x: new Float32Array(n).fill(NaN) });
+  executable.dispose();
 }

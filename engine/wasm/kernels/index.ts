@@ -12,6 +12,7 @@ export * from './layout';
 export * from './rows';
 export * from './tokenLogProbs';
 export * from './activation';
+export * from './geluErf';
 export * from './softmax';
 export * from './optimizer';
 export * from './dropout';

@@ -12,6 +12,8 @@ const elementwise = (kernel: string): Lowering => ({
 export const activationLowerings: Record<string, Lowering> = {
   gelu: elementwise('gelu'),
   geluGrad: elementwise('geluGrad'),
+  geluErf: elementwise('geluErf'),
+  geluErfGrad: elementwise('geluErfGrad'),
   swiglu: elementwise('swiglu'),
   swigluGrad: elementwise('swigluGrad'),
 };

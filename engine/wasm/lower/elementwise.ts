@@ -1,6 +1,6 @@
+import { broadcastSteps, loopsOver } from '../../loops.ts';
 import type { Lowering } from '../call.ts';
-import { address, elementsOf, float, int, numberAttr, operand } from '../call.ts';
-import { broadcastSteps, loopsOver } from './strides.ts';
+import { address, elementsOf, float, int, loopFields, numberAttr, operand } from '../call.ts';
 
 // A kernel's opcode is the name's place in its list (kernels/elementwise.ts).
 const UNARY = ['neg', 'exp', 'log', 'sqrt', 'square', 'abs', 'relu', 'sigmoid', 'tanh', 'logSigmoid'];
@@ -17,11 +17,8 @@ const unary = (opcode: number): Lowering => ({
 const binary = (name: string, opcode: number): Lowering => ({
   lower({ inputs, outputs }) {
     const [a, b, y] = [operand(inputs, 0), operand(inputs, 1), operand(outputs, 0)];
-    const { dims, steps } = loopsOver(name, y.type, [
-      broadcastSteps(a.type, y.type),
-      broadcastSteps(b.type, y.type),
-    ]);
-    const fields = [int(opcode), ...[a, b, y].map((t) => address(t)), ...dims, ...steps.flat().map(int)];
+    const loops = loopsOver(name, y.type, [broadcastSteps(a.type, y.type), broadcastSteps(b.type, y.type)]);
+    const fields = [int(opcode), ...[a, b, y].map((t) => address(t)), ...loopFields(y.type, loops)];
     return [{ kernel: 'binary', fields, reads: [a, b], writes: [y] }];
   },
 });

@@ -1,8 +1,8 @@
+import { loopsOver } from '../../loops.ts';
 import { stridesOf } from '../../shape.ts';
 import type { TensorType } from '../../shape.ts';
 import type { Call, Field, Lowering, Operand } from '../call.ts';
-import { address, elementsOf, float, int, numberAttr, operand, rowsOf } from '../call.ts';
-import { loopsOver } from './strides.ts';
+import { address, elementsOf, float, int, loopFields, numberAttr, operand, rowsOf } from '../call.ts';
 
 /** A call that writes `value` into every true element. */
 export const fillCall = (y: Operand, value: number): Call => ({
@@ -26,7 +26,7 @@ const transpose: Lowering = {
     const strides = stridesOf(x.type.shape);
     const steps = (order as readonly number[]).map((d) => strides[d] ?? 0);
     const loops = loopsOver('transpose', y.type, [steps]);
-    const fields = [address(x), address(y), ...loops.dims, ...loops.steps.flat().map(int)];
+    const fields = [address(x), address(y), ...loopFields(y.type, loops)];
     return [{ kernel: 'transpose', fields, reads: [x], writes: [y] }];
   },
 };

@@ -1,23 +1,30 @@
 import type { Attrs } from '../../op.ts';
 import type { TensorType } from '../../shape.ts';
+import { sizeOf } from '../../shape.ts';
 import type { Call, Lowering, Operand, Span } from '../call.ts';
-import { address, float, int, numberAttr, operand, rowsOf, widthOf } from '../call.ts';
+import { address, float, int, numberAttr, operand, rowsOf } from '../call.ts';
 
 // As in kernels/norm.ts: rows whose weight gradients are summed into one row of the workspace.
 const GRAD_ROWS = 32;
+
+/** C: what is normalised lies along the last dimension. */
+const widthOf = ({ shape }: TensorType): number => shape[shape.length - 1] ?? 1;
+
+/** Such rows to one of the first dimension. */
+const rowsEach = ({ shape }: TensorType): number => sizeOf(shape.slice(1, -1));
 
 /** A row of C floats for each gradient and each GRAD_ROWS rows. */
 const gradWorkspace =
   (gradients: number) =>
   ([x]: readonly TensorType[]): number =>
-    x ? 4 * gradients * Math.ceil((x.shape[0] ?? 0) / GRAD_ROWS) * widthOf(x) : 0;
+    x ? 4 * gradients * Math.ceil(((x.shape[0] ?? 0) * rowsEach(x)) / GRAD_ROWS) * widthOf(x) : 0;
 
 const eps = (attrs: Attrs) => float(numberAttr(attrs, 'eps'));
 
 /** Sums the workspace's rows, which hold `gradients` gradients side by side, to the one at `index`. */
 const weightGrad = (sums: Span, index: number, gradients: number, x: Operand, y: Operand): Call => {
   const C = widthOf(x.type);
-  const fields = [address(sums, 4 * index * C), int(gradients * C), address(y), rowsOf(x.type), int(C)];
+  const fields = [address(sums, 4 * index * C), int(gradients * C), address(y), rowsOf(x.type, rowsEach(x.type)), int(C)];
   return { kernel: 'normWeightGrad', fields, reads: [sums], writes: [y] };
 };
 
@@ -26,7 +33,7 @@ const forward = (kernel: string): Lowering => ({
   lower({ inputs, outputs, attrs }) {
     const { type } = operand(inputs, 0);
     const tensors = [...inputs, ...outputs].map((t) => address(t));
-    const fields = [...tensors, rowsOf(type), int(widthOf(type)), eps(attrs)];
+    const fields = [...tensors, rowsOf(type, rowsEach(type)), int(widthOf(type)), eps(attrs)];
     return [{ kernel, fields, reads: inputs, writes: outputs }];
   },
 });
@@ -37,7 +44,7 @@ const backward = (kernel: string, gradients: number): Lowering => ({
   lower({ inputs, outputs, workspace }) {
     const [x, dx] = [operand(inputs, 0), operand(outputs, 0)];
     const tensors = [...inputs, dx, workspace].map((t) => address(t));
-    const fields = [...tensors, rowsOf(x.type), int(widthOf(x.type))];
+    const fields = [...tensors, rowsOf(x.type, rowsEach(x.type)), int(widthOf(x.type))];
     return [
       { kernel, fields, reads: inputs, writes: [dx, workspace] },
       ...outputs.slice(1).map((y, i) => weightGrad(workspace, i, gradients, x, y)),

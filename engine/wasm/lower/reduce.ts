@@ -1,7 +1,7 @@
+import { broadcastSteps, loopsOver } from '../../loops.ts';
 import { sizeOf } from '../../shape.ts';
 import type { Lowering } from '../call.ts';
-import { address, elementsOf, flag, int, numberAttr, operand, rowsOf } from '../call.ts';
-import { broadcastSteps, loopsOver } from './strides.ts';
+import { address, elementsOf, flag, int, loopFields, numberAttr, operand, rowsOf } from '../call.ts';
 
 // As in kernels/lanes.ts.
 const CHUNK = 4096;
@@ -43,9 +43,9 @@ const reduce: Lowering = {
 const spread: Lowering = {
   lower({ inputs, outputs, attrs }) {
     const [x, y] = [operand(inputs, 0), operand(outputs, 0)];
-    const { dims, steps } = loopsOver('spread', y.type, [broadcastSteps(x.type, y.type)]);
+    const loops = loopsOver('spread', y.type, [broadcastSteps(x.type, y.type)]);
     const counts = [flag(attrs.mean === true), elementsOf(x.type), elementsOf(y.type)];
-    const fields = [address(x), address(y), ...dims, ...steps.flat().map(int), ...counts];
+    const fields = [address(x), address(y), ...loopFields(y.type, loops), ...counts];
     return [{ kernel: 'spread', fields, reads: [x], writes: [y] }];
   },
 };

@@ -1,13 +1,13 @@
-import { PrefgradError } from '../../errors.ts';
-import type { TensorType } from '../../shape.ts';
-import { format, sizeOf, stridesOf } from '../../shape.ts';
-import type { Field } from '../call.ts';
-import { int, rowsOf } from '../call.ts';
+import { PrefgradError } from './errors.ts';
+import type { TensorType } from './shape.ts';
+import { format, stridesOf } from './shape.ts';
 
 /** The nested loops, outermost first, in which a kernel writes an output in order. */
 export interface Loops {
-  /** Sizes [d0, d1, d2, n]; the first that is not 1 holds the true rows, where the output counts them. */
-  readonly dims: readonly Field[];
+  /** Sizes [d0, d1, d2, n] at capacity. */
+  readonly sizes: readonly number[];
+  /** The level that the output's counted dimension is the first factor of. */
+  readonly counted: number | undefined;
   /** For each operand, the elements by which it moves in one turn of each loop. */
   readonly steps: readonly (readonly number[])[];
 }
@@ -26,7 +26,7 @@ export function broadcastSteps(type: TensorType, out: TensorType): number[] {
  * where every operand walks through both in even steps.
  */
 export function loopsOver(op: string, out: TensorType, steps: readonly (readonly number[])[]): Loops {
-  const levels: { size: number; first: boolean; steps: number[] }[] = [];
+  const levels: { size: number; steps: number[] }[] = [];
   out.shape.forEach((size, i) => {
     const counted = i === 0 && out.rows !== undefined;
     if (size === 1 && !counted) return;
@@ -35,27 +35,19 @@ export function loopsOver(op: string, out: TensorType, steps: readonly (readonly
     if (outer && outer.steps.every((step, k) => step === size * (here[k] ?? 0))) {
       outer.size *= size;
       outer.steps = here;
-    } else levels.push({ size, first: levels.length === 0, steps: here });
+    } else levels.push({ size, steps: here });
   });
   if (levels.length > DEPTH)
     throw new PrefgradError(
-      `${op}: the operands of ${format(out)} need ${levels.length} nested loops, and WebAssembly's kernels have ${DEPTH}; reshape them to fewer dimensions`,
+      `${op}: the operands of ${format(out)} need ${levels.length} nested loops, and kernels have ${DEPTH}; reshape them to fewer dimensions`,
     );
   const padding = DEPTH - levels.length;
   return {
-    dims: [
-      ...new Array<Field>(padding).fill(int(1)),
-      ...levels.map(({ size, first }) =>
-        first && out.rows !== undefined ? countedSize(out, size) : int(size),
-      ),
-    ],
+    sizes: [...new Array<number>(padding).fill(1), ...levels.map((level) => level.size)],
+    counted: out.rows === undefined ? undefined : padding,
     steps: steps.map((_, k) => [
       ...new Array<number>(padding).fill(0),
       ...levels.map((level) => level.steps[k] ?? 0),
     ]),
   };
 }
-
-/** A merged size whose first factor is the output's counted dimension. */
-const countedSize = (out: TensorType, size: number): Field =>
-  rowsOf(out, out.shape[0] ? size / out.shape[0] : sizeOf(out.shape.slice(1)));

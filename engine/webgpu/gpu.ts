@@ -1,0 +1,81 @@
+import { PrefgradError } from '../errors.ts';
+
+/** A GPU object that lives as long as the process: Dawn in Node ends its devices with it. */
+let dawn: Promise<GPU | undefined> | undefined;
+
+/** The runtime's WebGPU: the browser's or Deno's own, or Dawn from the optional package `webgpu` in Node. */
+export async function findGpu(): Promise<GPU | undefined> {
+  const own = (globalThis.navigator as Navigator | undefined)?.gpu as GPU | undefined;
+  if (own) return own;
+  const runtime = globalThis as { process?: { versions?: { node?: string } } };
+  if (!runtime.process?.versions?.node) return undefined;
+  return (dawn ??= loadDawn());
+}
+
+async function loadDawn(): Promise<GPU | undefined> {
+  try {
+    const name = 'webgpu';
+    const { create } = (await import(/* @vite-ignore */ name)) as { create(flags: string[]): GPU };
+    return create([]);
+  } catch {
+    return undefined;
+  }
+}
+
+const SOFTWARE = /swiftshader|llvmpipe|lavapipe|softpipe|basic render|warp/i;
+
+/** Whether an adapter computes on the CPU, where WebAssembly is faster. */
+export function isSoftware({ info }: GPUAdapter): boolean {
+  return (
+    info.isFallbackAdapter ||
+    SOFTWARE.test([info.vendor, info.architecture, info.device, info.description].join(' '))
+  );
+}
+
+/** An adapter's name for people. */
+export function adapterName({ info }: GPUAdapter): string {
+  const parts = [info.description || info.device, info.vendor, info.architecture].filter(
+    (part) => part !== '',
+  );
+  return [...new Set(parts)].join(', ') || 'unnamed adapter';
+}
+
+/** The best adapter here, or why there is none. */
+export async function requestAdapter(gpu?: GPU): Promise<GPUAdapter | string> {
+  const found = gpu ?? (await findGpu());
+  if (!found)
+    return 'this runtime has no WebGPU; in Node, `npm install webgpu` brings it, and browsers need a secure page';
+  const adapter = await found.requestAdapter({ powerPreference: 'high-performance' });
+  return (
+    adapter ??
+    'WebGPU is here but finds no adapter; is a graphics driver with Vulkan, Metal or D3D12 installed?'
+  );
+}
+
+/** Features that some shaders use where an adapter has them. */
+export const FEATURES = [
+  'subgroups',
+  'shader-f16',
+  'timestamp-query',
+  'chromium-experimental-subgroup-matrix',
+] as const;
+
+/** A device with the adapter's own limits, since the defaults are those of the weakest GPU. */
+export async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
+  const { limits } = adapter;
+  const names = [
+    ...(['maxBufferSize', 'maxStorageBufferBindingSize', 'maxComputeWorkgroupStorageSize'] as const),
+    ...(['maxStorageBuffersPerShaderStage', 'maxComputeInvocationsPerWorkgroup'] as const),
+  ];
+  try {
+    return await adapter.requestDevice({
+      label: 'prefgrad',
+      requiredFeatures: FEATURES.filter((name) => adapter.features.has(name)) as GPUFeatureName[],
+      requiredLimits: Object.fromEntries(names.map((name) => [name, limits[name]])),
+    });
+  } catch (error) {
+    throw new PrefgradError(
+      `${adapterName(adapter)} gives no device: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
+}

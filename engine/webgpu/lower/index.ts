@@ -1,0 +1,11 @@
+import type { Lowering } from '../dispatch.ts';
+import { elementwiseLowerings } from './elementwise.ts';
+import { layoutLowerings } from './layout.ts';
+import { matmulLowerings } from './matmul.ts';
+
+/** How each op runs, by its name. Views run nothing. */
+export const lowerings: Readonly<Record<string, Lowering>> = {
+  ...elementwiseLowerings,
+  ...layoutLowerings,
+  ...matmulLowerings,
+};

@@ -1,0 +1,89 @@
+import type { Attrs } from '../../op.ts';
+import type { TensorType } from '../../shape.ts';
+import type { Dispatch, LowerArgs, Lowering, Region } from '../dispatch.ts';
+import { operand } from '../dispatch.ts';
+
+const TILE = 64;
+const DEPTH = 16;
+/** Up to this many rows, B is read once a row instead of being shared by a tile. */
+const FEW_ROWS = 4;
+
+/** C[M, N] = A · B, whichever of them is given transposed; what is known of it before it runs. */
+export interface Product {
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly transposeA: boolean;
+  readonly transposeB: boolean;
+  /** Types whose counts are the rows of C and what is summed over, where those are counted. */
+  readonly rows?: TensorType | undefined;
+  readonly inner?: TensorType | undefined;
+}
+
+export interface ProductOperands {
+  readonly a: Region;
+  readonly b: Region;
+  readonly c: Region;
+  readonly bias?: Region | undefined;
+  readonly base?: Region | undefined;
+}
+
+export function productOf(a: TensorType, b: TensorType, attrs: Attrs): Product {
+  const transposeA = attrs.transposeA === true;
+  const transposeB = attrs.transposeB === true;
+  const [rows = 0, columns = 0] = a.shape;
+  return {
+    m: transposeA ? columns : rows,
+    k: transposeA ? rows : columns,
+    n: b.shape[transposeB ? 0 : 1] ?? 0,
+    ...{ transposeA, transposeB },
+    rows: transposeA ? undefined : a,
+    inner: transposeA ? a : undefined,
+  };
+}
+
+/** The dispatch of one product. */
+export function productDispatch(
+  product: Product,
+  operands: ProductOperands,
+  countOf: LowerArgs['countOf'],
+): Dispatch {
+  const { m, n, k, transposeA, transposeB, rows, inner } = product;
+  const { a, b, c, bias, base } = operands;
+  const few = m <= FEW_ROWS;
+  const entry = !few ? 'tiled' : transposeB ? 'alongRows' : 'alongColumns';
+  const counted = rows?.rows !== undefined || inner?.rows !== undefined;
+  return {
+    shader: 'matmul',
+    entry,
+    constants: {
+      ...{ M: m, N: n, K: k },
+      ...(rows ? { ROWS_PLACE: countOf(rows).place } : {}),
+      ...(inner ? { INNER_PLACE: countOf(inner).place } : {}),
+      ...{ TRANSPOSE_A: Number(transposeA), TRANSPOSE_B: Number(transposeB) },
+      ...{ HAS_BIAS: Number(bias !== undefined), HAS_BASE: Number(base !== undefined) },
+      EDGE: Number(counted || m % TILE > 0 || n % TILE > 0 || k % DEPTH > 0),
+    },
+    reads: { a, b, ...(bias ? { bias } : {}), ...(base ? { base } : {}) },
+    writes: { c },
+    workgroups: (rowsOf) => {
+      const height = rows ? rowsOf(rows) : m;
+      if (few) return [Math.ceil(n / (transposeB ? 4 : TILE)), height];
+      return [Math.ceil(n / TILE), Math.ceil(height / TILE)];
+    },
+    flops: 2 * m * n * k,
+  };
+}
+
+const matmul: Lowering = {
+  lower({ inputs, outputs, attrs, countOf }) {
+    const [a, b, c] = [operand(inputs, 0), operand(inputs, 1), operand(outputs, 0)];
+    const product = productOf(a.type, b.type, attrs);
+    if (product.m === 0 || product.n === 0) return [];
+    const bias = attrs.bias === true ? operand(inputs, 2) : undefined;
+    const base = attrs.accumulate === true ? operand(inputs, bias ? 3 : 2) : undefined;
+    return [productDispatch(product, { a, b, c, bias, base }, countOf)];
+  },
+};
+
+export const matmulLowerings: Record<string, Lowering> = { matmul };

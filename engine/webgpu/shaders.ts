@@ -1,0 +1,54 @@
+import common from '../../shaders/common.wgsl';
+import elementwise from '../../shaders/elementwise.wgsl';
+import layout from '../../shaders/layout.wgsl';
+import matmul from '../../shaders/matmul.wgsl';
+import { PrefgradError } from '../errors.ts';
+
+/** Every shader file, as it stands in shaders/. */
+export const shaderFiles = { elementwise, layout, matmul };
+export type ShaderFile = keyof typeof shaderFiles;
+
+/** A storage binding that a file declares. */
+export interface Declared {
+  readonly binding: number;
+  /** Bytes of an element of its array. */
+  readonly stride: number;
+  /** Declared for writing, since some entry of the file writes it. */
+  readonly written: boolean;
+}
+
+const DECLARATION =
+  /@group\(0\)\s*@binding\((\d+)\)\s*var<storage,\s*(read|read_write)>\s*(\w+)\s*:\s*array<(\w+(?:<\w+>)?)>;/g;
+const STRIDES: Readonly<Record<string, number>> = { f32: 4, i32: 4, u32: 4, vec4f: 16, vec2f: 8, vec4u: 16 };
+
+/** The storage bindings of a file, by name. */
+export function declarationsOf(file: ShaderFile): ReadonlyMap<string, Declared> {
+  const found = new Map<string, Declared>();
+  for (const [, binding, mode, name = '', type = ''] of shaderFiles[file].matchAll(DECLARATION)) {
+    const stride = STRIDES[type];
+    if (stride === undefined) throw new PrefgradError(`shaders/${file}.wgsl: ${name} is an array of ${type}`);
+    found.set(name, { binding: Number(binding), stride, written: mode === 'read_write' });
+  }
+  return found;
+}
+
+/** How a dispatch's operands share bindings: WebGPU lets no two of them alias where one is written. */
+export interface Bindings {
+  /** For an operand that lies where another one does: that one's name. */
+  readonly aliases: Readonly<Record<string, string>>;
+  /** Operands in buffers that the dispatch writes, which must be declared for writing as a whole. */
+  readonly writable: ReadonlySet<string>;
+}
+
+/** A file's text with the operands of one dispatch as they are bound. */
+export function shaderSource(file: ShaderFile, { aliases, writable }: Bindings): string {
+  let text = shaderFiles[file].replace(DECLARATION, (declaration: string, ...[, , name = '']: string[]) => {
+    if (name in aliases) return '';
+    return writable.has(name)
+      ? declaration.replace(/<storage,\s*read>/, '<storage, read_write>')
+      : declaration;
+  });
+  for (const [name, other] of Object.entries(aliases))
+    text = text.replace(new RegExp(`\\b${name}\\b`, 'g'), other);
+  return `${common}\n${text}`;
+}

@@ -1,0 +1,134 @@
+// Copies of numbers to other places.
+
+@group(0) @binding(1) var<storage, read> x: array<u32>;
+@group(0) @binding(2) var<storage, read_write> y: array<u32>;
+// Parts that lie side by side in the last dimension of x (split) or y (concat).
+@group(0) @binding(3) var<storage, read_write> part0: array<u32>;
+@group(0) @binding(4) var<storage, read_write> part1: array<u32>;
+@group(0) @binding(5) var<storage, read_write> part2: array<u32>;
+@group(0) @binding(6) var<storage, read_write> part3: array<u32>;
+
+// Elements: the true rows of the count at PLACE times WIDTH; all of y where no rows are counted.
+override PLACE: u32 = 16u;
+override WIDTH: u32 = 1u;
+override VALUE: f32 = 0.0;
+// Loops over y, but for the outermost, and the steps of x in them.
+override SIZE1: u32 = 1u;
+override SIZE2: u32 = 1u;
+override SIZE3: u32 = 1u;
+override X0: u32 = 0u;
+override X1: u32 = 0u;
+override X2: u32 = 0u;
+override X3: u32 = 0u;
+// Of parts: rows in all where they are not counted, the width of the whole, where the first part begins in it, and
+// the width of each.
+override ROWS: u32 = 1u;
+override WHOLE: u32 = 1u;
+override FIRST: u32 = 0u;
+override WIDTH0: u32 = 0u;
+override WIDTH1: u32 = 0u;
+override WIDTH2: u32 = 0u;
+override WIDTH3: u32 = 0u;
+
+const THREADS = 256u;
+const EACH = 4u;
+
+fn elements() -> u32 {
+  if (PLACE == NO_COUNT) { return arrayLength(&y); }
+  return rowsAt(PLACE, 0u) * WIDTH;
+}
+
+@compute @workgroup_size(THREADS)
+fn fill(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let n = elements();
+  let start = listIndex(workgroup, workgroups) * THREADS * EACH + thread;
+  for (var e = 0u; e < EACH; e++) {
+    let i = start + e * THREADS;
+    if (i < n) { y[i] = bitcast<u32>(VALUE); }
+  }
+}
+
+@compute @workgroup_size(THREADS)
+fn copy(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let n = elements();
+  let start = listIndex(workgroup, workgroups) * THREADS * EACH + thread;
+  for (var e = 0u; e < EACH; e++) {
+    let i = start + e * THREADS;
+    if (i < n) { y[i] = x[i]; }
+  }
+}
+
+@compute @workgroup_size(THREADS)
+fn transpose(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let n = elements();
+  let start = listIndex(workgroup, workgroups) * THREADS * EACH + thread;
+  for (var e = 0u; e < EACH; e++) {
+    let i = start + e * THREADS;
+    if (i >= n) { return; }
+    let i3 = i % SIZE3;
+    let i2 = i / SIZE3 % SIZE2;
+    let i1 = i / (SIZE3 * SIZE2) % SIZE1;
+    let i0 = i / (SIZE3 * SIZE2 * SIZE1);
+    y[i] = x[i0 * X0 + i1 * X1 + i2 * X2 + i3 * X3];
+  }
+}
+
+@compute @workgroup_size(THREADS)
+fn split(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let width = WIDTH0 + WIDTH1 + WIDTH2 + WIDTH3;
+  let n = rowsAt(PLACE, ROWS) * WIDTH * width;
+  let start = listIndex(workgroup, workgroups) * THREADS * EACH + thread;
+  for (var e = 0u; e < EACH; e++) {
+    let i = start + e * THREADS;
+    if (i >= n) { return; }
+    let row = i / width;
+    var c = i % width;
+    let v = x[row * WHOLE + FIRST + c];
+    if (c < WIDTH0) { part0[row * WIDTH0 + c] = v; continue; }
+    c -= WIDTH0;
+    if (c < WIDTH1) { part1[row * WIDTH1 + c] = v; continue; }
+    c -= WIDTH1;
+    if (c < WIDTH2) { part2[row * WIDTH2 + c] = v; continue; }
+    part3[row * WIDTH3 + c - WIDTH2] = v;
+  }
+}
+
+@compute @workgroup_size(THREADS)
+fn concat(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let width = WIDTH0 + WIDTH1 + WIDTH2 + WIDTH3;
+  let n = rowsAt(PLACE, ROWS) * WIDTH * width;
+  let start = listIndex(workgroup, workgroups) * THREADS * EACH + thread;
+  for (var e = 0u; e < EACH; e++) {
+    let i = start + e * THREADS;
+    if (i >= n) { return; }
+    let row = i / width;
+    var c = i % width;
+    let to = row * WHOLE + FIRST + c;
+    if (c < WIDTH0) { y[to] = part0[row * WIDTH0 + c]; continue; }
+    c -= WIDTH0;
+    if (c < WIDTH1) { y[to] = part1[row * WIDTH1 + c]; continue; }
+    c -= WIDTH1;
+    if (c < WIDTH2) { y[to] = part2[row * WIDTH2 + c]; continue; }
+    y[to] = part3[row * WIDTH3 + c - WIDTH2];
+  }
+}

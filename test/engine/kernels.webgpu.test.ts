@@ -1,0 +1,39 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ReferenceDevice } from '../../engine/reference/device.ts';
+import type { WebGpuDevice } from '../../engine/webgpu/device.ts';
+import { ops } from '../../engine/ops/index.ts';
+import {
+  drawInputs,
+  drawWeights,
+  named,
+  poison,
+  reductionLength,
+  relativeError,
+  runOnce,
+  sampleProgram,
+} from './samples.ts';
+import { noWebGpu, openWebGpu } from './webgpu.ts';
+
+describe.skipIf(noWebGpu !== '')(`every shader agrees with the reference backend ${noWebGpu}`, () => {
+  const reference = new ReferenceDevice();
+  let device: WebGpuDevice;
+  beforeAll(async () => {
+    device = await openWebGpu();
+  });
+  afterAll(() => device.dispose());
+  for (const op of ops.filter((o) => o.samples.length > 0))
+    op.samples.forEach((sample, s) => {
+      it(`${op.name} ${s}`, async () => {
+        const gradients = op.gradient !== undefined;
+        const program = sampleProgram(op, sample, gradients);
+        const inputs = { ...named(drawInputs(sample, s + 1)), ...(gradients ? drawWeights(op, sample) : {}) };
+        const want = await runOnce(reference, program, inputs);
+        await poison(device);
+        const got = await runOnce(device, program, inputs);
+        const tolerance = 2e-6 * Math.sqrt(reductionLength(sample)) + 1e-6;
+        for (const [name, numbers] of Object.entries(want))
+          expect(relativeError(got[name] ?? new Float32Array(), numbers), name).toBeLessThan(tolerance);
+        expect(await runOnce(device, program, inputs), 'run again').toEqual(got);
+      });
+    });
+});
