@@ -2,11 +2,15 @@
 
 @group(0) @binding(1) var<storage, read> x: array<u32>;
 @group(0) @binding(2) var<storage, read_write> y: array<u32>;
-// Parts that lie side by side in the last dimension of x (split) or y (concat).
+// Parts that lie side by side in the last dimension of x (split), or are put there in y (concat).
 @group(0) @binding(3) var<storage, read_write> part0: array<u32>;
 @group(0) @binding(4) var<storage, read_write> part1: array<u32>;
 @group(0) @binding(5) var<storage, read_write> part2: array<u32>;
 @group(0) @binding(6) var<storage, read_write> part3: array<u32>;
+@group(0) @binding(7) var<storage, read> from0: array<u32>;
+@group(0) @binding(8) var<storage, read> from1: array<u32>;
+@group(0) @binding(9) var<storage, read> from2: array<u32>;
+@group(0) @binding(10) var<storage, read> from3: array<u32>;
 
 // Elements: the true rows of the count at PLACE times WIDTH; all of y where no rows are counted.
 override PLACE: u32 = 16u;
@@ -124,11 +128,11 @@ fn concat(
     let row = i / width;
     var c = i % width;
     let to = row * WHOLE + FIRST + c;
-    if (c < WIDTH0) { y[to] = part0[row * WIDTH0 + c]; continue; }
+    if (c < WIDTH0) { y[to] = from0[row * WIDTH0 + c]; continue; }
     c -= WIDTH0;
-    if (c < WIDTH1) { y[to] = part1[row * WIDTH1 + c]; continue; }
+    if (c < WIDTH1) { y[to] = from1[row * WIDTH1 + c]; continue; }
     c -= WIDTH1;
-    if (c < WIDTH2) { y[to] = part2[row * WIDTH2 + c]; continue; }
-    y[to] = part3[row * WIDTH3 + c - WIDTH2];
+    if (c < WIDTH2) { y[to] = from2[row * WIDTH2 + c]; continue; }
+    y[to] = from3[row * WIDTH3 + c - WIDTH2];
   }
 }

@@ -239,12 +239,14 @@ export class WebGpuDevice implements Device {
   /** Maps a staging buffer, copies it, and gives it back. */
   async #map(staging: GPUBuffer, bytes: number): Promise<ArrayBuffer> {
     try {
-      await staging.mapAsync(READ, 0, align(bytes) <= staging.size ? align(bytes) : staging.size);
+      await staging.mapAsync(READ, 0, align(bytes));
     } catch (error) {
+      // What went wrong is told by an event that comes after.
+      await new Promise((resolve) => setTimeout(resolve, 10));
       this.#check();
       throw error;
     }
-    const copy = staging.getMappedRange().slice(0, bytes);
+    const copy = staging.getMappedRange(0, align(bytes)).slice(0, bytes);
     staging.unmap();
     this.#staging.give(staging);
     this.#check();
@@ -259,7 +261,10 @@ export class WebGpuDevice implements Device {
 
   #place({ step }: Loaded, { home, offset }: Region): Bound {
     if (home === 'inputs') return { buffer: step, offset: COUNT_BYTES + offset };
-    if (home !== 'arena') return this.#slotOf(home, this.#pools.zeroed);
+    if (home !== 'arena') {
+      const slot = this.#slotOf(home, this.#pools.zeroed);
+      return { buffer: slot.buffer, offset: slot.offset + offset };
+    }
     if (this.#arena === undefined) throw new Error('a plan runs without an arena');
     return { buffer: this.#arena, offset };
   }

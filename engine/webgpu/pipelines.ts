@@ -59,15 +59,19 @@ export function shapeOf(dispatch: Dispatch, bufferOf: (region: Region) => unknow
     const { binding, stride } = declaration;
     entries.push({ binding, stride, name, region, writable: writable.has(name) });
   }
+  const alike = Object.entries(aliases).map(([name, other]) => `${name}=${other}`);
+  // An optional operand that this dispatch lacks is named in branches that its constants rule out; it must be bound.
+  for (const [name, { type, written: stored }] of declared) {
+    if (name in aliases || entries.some((e) => e.name === name)) continue;
+    const stand = entries.find((e) => declared.get(e.name)?.type === type && (e.writable || !stored));
+    if (stand) aliases[name] = stand.name;
+  }
   const bindings = entries.map((e) => `${e.name}${e.writable ? '+' : ''}`).join();
-  const alike = Object.entries(aliases)
-    .map(([name, other]) => `${name}=${other}`)
-    .join();
   return {
     entries,
     aliases,
     writable,
-    key: `${shader} ${entry} ${JSON.stringify(constants)} ${bindings} ${alike}`,
+    key: `${shader} ${entry} ${JSON.stringify(constants)} ${bindings} ${alike.join()}`,
   };
 }
 

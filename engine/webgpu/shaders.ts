@@ -2,16 +2,18 @@ import common from '../../shaders/common.wgsl';
 import elementwise from '../../shaders/elementwise.wgsl';
 import layout from '../../shaders/layout.wgsl';
 import matmul from '../../shaders/matmul.wgsl';
+import reduce from '../../shaders/reduce.wgsl';
 import { PrefgradError } from '../errors.ts';
 
 /** Every shader file, as it stands in shaders/. */
-export const shaderFiles = { elementwise, layout, matmul };
+export const shaderFiles = { elementwise, layout, matmul, reduce };
 export type ShaderFile = keyof typeof shaderFiles;
 
 /** A storage binding that a file declares. */
 export interface Declared {
   readonly binding: number;
-  /** Bytes of an element of its array. */
+  /** What its array holds, and the bytes of that. */
+  readonly type: string;
   readonly stride: number;
   /** Declared for writing, since some entry of the file writes it. */
   readonly written: boolean;
@@ -27,14 +29,14 @@ export function declarationsOf(file: ShaderFile): ReadonlyMap<string, Declared> 
   for (const [, binding, mode, name = '', type = ''] of shaderFiles[file].matchAll(DECLARATION)) {
     const stride = STRIDES[type];
     if (stride === undefined) throw new PrefgradError(`shaders/${file}.wgsl: ${name} is an array of ${type}`);
-    found.set(name, { binding: Number(binding), stride, written: mode === 'read_write' });
+    found.set(name, { binding: Number(binding), type, stride, written: mode === 'read_write' });
   }
   return found;
 }
 
 /** How a dispatch's operands share bindings: WebGPU lets no two of them alias where one is written. */
 export interface Bindings {
-  /** For an operand that lies where another one does: that one's name. */
+  /** For an operand that lies where another one does, or that is not there: that one's name, or any other's. */
   readonly aliases: Readonly<Record<string, string>>;
   /** Operands in buffers that the dispatch writes, which must be declared for writing as a whole. */
   readonly writable: ReadonlySet<string>;

@@ -27,6 +27,10 @@ export const copyDispatch = (x: Operand, y: Operand, countOf: CountOf): Dispatch
   workgroups: (rows) => groupList(Math.ceil(elementsOf(y.type, rows) / GROUP)),
 });
 
+/** Puts `x` where the result goes, unless it lies there already. */
+export const copyUnlessThere = (x: Operand, y: Operand, countOf: CountOf): Dispatch[] =>
+  x.home === y.home && x.offset === y.offset ? [] : [copyDispatch(x, y, countOf)];
+
 const transpose: Lowering = {
   lower({ inputs, outputs, attrs: { order }, countOf }) {
     const [x, y] = [operand(inputs, 0), operand(outputs, 0)];
@@ -66,7 +70,7 @@ function partDispatches(
     const widths = group.map((p) => lastOf(p.type));
     const [WIDTH0 = 0, WIDTH1 = 0, WIDTH2 = 0, WIDTH3 = 0] = widths;
     const width = widths.reduce((n, w) => n + w, 0);
-    const named = Object.fromEntries(group.map((p, k) => [`part${k}`, p]));
+    const named = Object.fromEntries(group.map((p, k) => [`${entry === 'split' ? 'part' : 'from'}${k}`, p]));
     dispatches.push({
       shader: 'layout',
       entry,

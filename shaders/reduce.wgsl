@@ -1,0 +1,139 @@
+// Sums and means over the middle of [OUTER, REDUCED, INNER], and broadcasting, which is their gradient.
+
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+
+// Where a count stands that OUTER or REDUCED (or the outermost loop of y) is a multiple of.
+override OUTER_PLACE: u32 = 16u;
+override REDUCED_PLACE: u32 = 16u;
+override OUTER: u32 = 1u;
+override REDUCED: u32 = 1u;
+override INNER: u32 = 1u;
+// Elements of REDUCED for each counted row.
+override REDUCED_EACH: u32 = 1u;
+override MEAN: bool = false;
+// Of chunks: elements that one workgroup sums.
+override CHUNK: u32 = 1u;
+// Of spread: loops over y but for the outermost, and the steps of x in them; counts and elements of each row.
+override PLACE: u32 = 16u;
+override WIDTH: u32 = 1u;
+override SOURCE_PLACE: u32 = 16u;
+override SOURCE_WIDTH: u32 = 1u;
+override SIZE1: u32 = 1u;
+override SIZE2: u32 = 1u;
+override SIZE3: u32 = 1u;
+override X0: u32 = 0u;
+override X1: u32 = 0u;
+override X2: u32 = 0u;
+override X3: u32 = 0u;
+
+const THREADS = 256u;
+var<workgroup> parts: array<f32, THREADS>;
+
+fn reduced() -> u32 {
+  if (REDUCED_PLACE == NO_COUNT) { return REDUCED; }
+  return rowsAt(REDUCED_PLACE, 0u) * REDUCED_EACH;
+}
+
+/// The sum of `parts`, in thread 0.
+fn sumParts(thread: u32) {
+  for (var half = THREADS / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (thread < half) { parts[thread] += parts[thread + half]; }
+  }
+}
+
+fn finished(total: f32, n: u32) -> f32 {
+  if (MEAN) { return total / f32(n); }
+  return total;
+}
+
+/// INNER = 1: a workgroup sums one row of REDUCED numbers.
+@compute @workgroup_size(THREADS)
+fn rows(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let row = listIndex(workgroup, workgroups);
+  let n = reduced();
+  let inside = OUTER_PLACE != NO_COUNT || row < OUTER;
+  var total = 0.0;
+  if (inside) { for (var i = thread; i < n; i += THREADS) { total += x[row * n + i]; } }
+  parts[thread] = total;
+  sumParts(thread);
+  if (thread == 0u && row < arrayLength(&y)) { y[row] = finished(parts[0], n); }
+}
+
+/// A workgroup sums CHUNK neighbouring numbers of all of them.
+@compute @workgroup_size(THREADS)
+fn chunks(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let chunk = listIndex(workgroup, workgroups);
+  let end = min(reduced(), (chunk + 1u) * CHUNK);
+  var total = 0.0;
+  for (var i = chunk * CHUNK + thread; i < end; i += THREADS) { total += x[i]; }
+  parts[thread] = total;
+  sumParts(thread);
+  if (thread == 0u && chunk < arrayLength(&y)) { y[chunk] = parts[0]; }
+}
+
+/// The total of the chunks' sums.
+@compute @workgroup_size(THREADS)
+fn total(@builtin(local_invocation_index) thread: u32) {
+  let n = reduced();
+  let count = (n + CHUNK - 1u) / CHUNK;
+  var sum = 0.0;
+  for (var i = thread; i < count; i += THREADS) { sum += x[i]; }
+  parts[thread] = sum;
+  sumParts(thread);
+  if (thread == 0u) { y[0] = finished(parts[0], n); }
+}
+
+/// INNER > 1: a workgroup sums 16 columns, 16 threads each.
+@compute @workgroup_size(16, 16)
+fn columns(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(local_invocation_id) local: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let column = workgroup.x * 16u + local.x;
+  let n = reduced();
+  var sum = 0.0;
+  if (column < INNER) {
+    for (var i = local.y; i < n; i += 16u) { sum += x[(workgroup.y * n + i) * INNER + column]; }
+  }
+  parts[thread] = sum;
+  for (var half = 8u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (local.y < half) { parts[thread] += parts[thread + half * 16u]; }
+  }
+  if (local.y == 0u && column < INNER) { y[workgroup.y * INNER + column] = finished(parts[thread], n); }
+}
+
+/// y repeats x; of a mean's gradient, divided by how often.
+@compute @workgroup_size(THREADS)
+fn spread(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  var n = arrayLength(&y);
+  if (PLACE != NO_COUNT) { n = rowsAt(PLACE, 0u) * WIDTH; }
+  var source = SOURCE_WIDTH;
+  if (SOURCE_PLACE != NO_COUNT) { source *= rowsAt(SOURCE_PLACE, 0u); }
+  let scale = select(1.0, f32(source) / f32(n), MEAN);
+  let start = listIndex(workgroup, workgroups) * THREADS * 4u + thread;
+  for (var e = 0u; e < 4u; e++) {
+    let i = start + e * THREADS;
+    if (i >= n) { return; }
+    let i3 = i % SIZE3;
+    let i2 = i / SIZE3 % SIZE2;
+    let i1 = i / (SIZE3 * SIZE2) % SIZE1;
+    let i0 = i / (SIZE3 * SIZE2 * SIZE1);
+    y[i] = x[i0 * X0 + i1 * X1 + i2 * X2 + i3 * X3] * scale;
+  }
+}
