@@ -5,6 +5,7 @@ import { PrefgradError } from '../engine/errors.ts';
 import { applyOverride } from './config/overrides.ts';
 import { isObject } from './config/keys.ts';
 import { parseConfig } from './config/parse.ts';
+import { isUrl } from './data/remote.node.ts';
 import type { TrainConfig } from './config/types.ts';
 
 /**
@@ -43,12 +44,15 @@ function readYaml(path: string): Record<string, unknown> {
  */
 export function resolvePaths(config: TrainConfig): TrainConfig {
   const optional = (path: string | null) => (path === null ? null : resolve(path));
+  const dataPath = (path: string) => (isUrl(path) ? path : resolve(path));
+  const dataPaths = (data: TrainConfig['data']) =>
+    typeof data === 'string' ? dataPath(data) : data.map((part) => ({ ...part, path: dataPath(part.path) }));
   const { resumeFromCheckpoint: checkpoint } = config;
   return {
     ...config,
     model: existsSync(config.model) ? resolve(config.model) : config.model,
-    data: resolve(config.data),
-    evalData: optional(config.evalData),
+    data: dataPaths(config.data),
+    evalData: config.evalData === null ? null : dataPaths(config.evalData),
     outputDir: resolve(config.outputDir),
     resumeFromCheckpoint: typeof checkpoint === 'string' ? resolve(checkpoint) : checkpoint,
     hpo: { ...config.hpo, valueHead: optional(config.hpo.valueHead) },

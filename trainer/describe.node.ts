@@ -2,10 +2,11 @@ import { arch, cpus, platform, totalmem } from 'node:os';
 import { version } from '../package.json';
 import type { TrainSettings } from './config.ts';
 
-/** What is trained, in a few words: `hpo on dpo`, `dpo (sigmoid)`, `kto`, `sft`. */
+/** What is trained, in a few words: `hpo on dpo`, `hpo on ipo`, `dpo (sigmoid + sft)`, `kto`, `sft`. */
 export function methodOf({ method, hpo, lossType }: TrainSettings): string {
-  if (method === 'hpo') return `hpo on ${hpo.base}`;
-  return method === 'dpo' ? `dpo (${lossType.join(' + ')})` : method;
+  const losses = lossType.join(' + ');
+  if (method === 'hpo') return `hpo on ${losses === 'sigmoid' ? hpo.base : losses}`;
+  return method === 'dpo' || losses === 'apo_zero_unpaired' ? `${method} (${losses})` : method;
 }
 
 /** Versions and hardware, for the report. */

@@ -1,7 +1,7 @@
 import { PrefgradError } from '../engine/errors.ts';
 import type { TrainConfig } from './config.ts';
 import { parseSettings } from './config.ts';
-import { loadRows, readFileRows } from './data/load.node.ts';
+import { findRows, loadRows } from './data/load.node.ts';
 import { place } from './data/rows.ts';
 import type { TokenizedRow } from './data/tokenized.ts';
 import { Evaluator } from './evaluation.ts';
@@ -35,13 +35,13 @@ export async function evaluateFile(
     ...settings,
     method: settings.method === 'hpo' ? settings.hpo.base : settings.method,
   });
-  const file = await readFileRows(options.data);
+  const file = await findRows(options.data);
   const reference = await referenceScores();
 
   const session = await openSession({ ...options, onProgress });
   try {
     const { tokenizer, model, device } = session;
-    const { rows, warnings } = loadRows(file, tokenizer, model, settings, 'evaluate');
+    const { rows, warnings } = await loadRows(file, tokenizer, model, settings, 'evaluate');
     for (const message of warnings) hooks.onEvent({ type: 'warning', message });
     if (reference && reference.places.join() !== rows.map(({ origin }) => place(origin)).join())
       throw new PrefgradError(
@@ -74,7 +74,7 @@ export async function evaluateFile(
     if (options.reference === undefined || !loss.usesReference) return undefined;
     const before = await openSession({ ...options, model: options.reference, onProgress });
     try {
-      const { rows } = loadRows(file, before.tokenizer, before.model, settings, 'evaluate');
+      const { rows } = await loadRows(file, before.tokenizer, before.model, settings, 'evaluate');
       const scores = await new Scorer(before.model, before.device).score(
         rows.map((row) => loss.sequence(row)),
       );

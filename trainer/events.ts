@@ -75,7 +75,7 @@ export interface Evaluation {
 }
 
 /** Parts of a run that take a while before or between steps. */
-export type Phase = 'load' | 'rewards' | 'reference' | 'evaluate' | 'sample' | 'save';
+export type Phase = 'data' | 'load' | 'rewards' | 'reference' | 'evaluate' | 'sample' | 'save';
 
 /** How a run ended. */
 export interface RunEnd {

@@ -1,10 +1,9 @@
 import type { TrainSettings } from './config/types.ts';
 import type { TokenizedCompletion } from './data/tokenized.ts';
-import { dpo } from './losses/dpo.ts';
 import type { Rewarded } from './losses/hpo.ts';
 import { hpo } from './losses/hpo.ts';
-import { kto } from './losses/kto.ts';
 import type { Loss } from './losses/loss.ts';
+import { preferenceLoss } from './losses/registry.ts';
 import { sft } from './losses/sft.ts';
 import type { ValueHead } from './valueHead.ts';
 
@@ -14,15 +13,12 @@ export interface HpoParts {
   readonly rewardOf: (completion: TokenizedCompletion) => Rewarded;
 }
 
-/** The loss that a configuration names. A new loss is a file in losses/ and a line here. */
+/** The loss that a configuration names. */
 export function makeLoss(settings: TrainSettings, parts?: HpoParts): Loss {
-  const { method, beta, desirableWeight, undesirableWeight, seed } = settings;
-  const preference = {
-    dpo: () => dpo({ beta }),
-    kto: () => kto({ beta, desirableWeight, undesirableWeight }),
-  };
+  const { method, seed } = settings;
   if (method === 'sft') return sft({ completionOnly: settings.completionOnlyLoss });
-  if (method !== 'hpo') return preference[method]();
+  const base = preferenceLoss(settings);
+  if (method !== 'hpo') return base;
   if (parts === undefined) throw new Error('hpo needs a value head and rewards');
-  return hpo({ ...settings.hpo, ...parts, base: preference[settings.hpo.base](), seed });
+  return hpo({ ...settings.hpo, ...parts, base, seed });
 }

@@ -1,13 +1,16 @@
 import { SEGMENT_WIDTH } from '../engine/ops/attention.ts';
-import { i32, f32 } from '../engine/index.ts';
+import type { Tensor } from '../engine/index.ts';
+import { f32, i32, scatterAddRows } from '../engine/index.ts';
 import { modelInputTypes } from '../models/model.ts';
 
 /** A prompt and the completions that are computed after it; the prompt's own tokens are computed once. */
 export interface Sequence {
   readonly promptIds: readonly number[];
   readonly completions: readonly (readonly number[])[];
-  /** The prompt's tokens after its first are labels too (SFT on the whole text); for one completion alone. */
+  /** The prompt's tokens after its first are labels too: those of one more completion, numbered after the others. */
   readonly labelPrompt?: boolean;
+  /** What labels count beyond the length of the shortest completion (LD-DPO). Default 1. */
+  readonly tailWeight?: number;
 }
 
 /**
@@ -28,6 +31,22 @@ export interface PackedBatch {
   readonly lengths: Float32Array;
 }
 
+/** What each label of packed sequences counts in its completion's log-prob: 1, or the sequence's `tailWeight`. */
+export function labelWeights(sequences: readonly Sequence[]): number[] {
+  return sequences.flatMap(({ promptIds, completions, labelPrompt, tailWeight = 1 }) => {
+    const first = promptIds.length > 0 ? 0 : 1;
+    const shortest = Math.min(...completions.map((ids) => ids.length));
+    const weights = completions.flatMap((ids) => ids.map((_, i) => (i < shortest ? 1 : tailWeight)).slice(first));
+    return labelPrompt ? [...weights, ...promptIds.slice(1).map(() => 1)] : weights;
+  });
+}
+
+/** Sums a number of each label [labels] over each completion: [completions]. */
+export const sumByCompletion = (
+  x: Tensor,
+  { owners, lengths }: { readonly owners: Tensor; readonly lengths: Tensor },
+): Tensor => scatterAddRows(x, owners, lengths.type);
+
 /** How much room a packed batch needs; the shape of its program. */
 export interface Capacity {
   readonly tokens: number;
@@ -40,6 +59,11 @@ export interface Capacity {
 export function pack(sequences: readonly Sequence[]): PackedBatch {
   const [tokens, positions, segments]: [number[], number[], number[]] = [[], [], []];
   const [rows, labels, owners, lengths]: [number[], number[], number[], number[]] = [[], [], [], []];
+  /** The labels from `before` on are a completion's. */
+  const endCompletion = (before: number): void => {
+    for (let i = before; i < labels.length; i++) owners.push(lengths.length);
+    lengths.push(labels.length - before);
+  };
   for (const { promptIds, completions, labelPrompt } of sequences) {
     const promptStart = tokens.length;
     const promptEnd = promptStart + promptIds.length;
@@ -47,13 +71,7 @@ export function pack(sequences: readonly Sequence[]): PackedBatch {
     for (let i = 0; i < promptIds.length; i++) positions.push(i);
     if (promptIds.length > 0) segments.push(...segment(promptStart, promptIds.length, 0, 0));
     for (const ids of completions) {
-      const owner = lengths.length;
       const before = labels.length;
-      if (labelPrompt)
-        for (let i = 1; i < promptIds.length; i++) {
-          rows.push(promptStart + i - 1);
-          labels.push(promptIds[i] ?? 0);
-        }
       const start = tokens.length;
       ids.forEach((id, i) => {
         // The completion's first token is predicted by the prompt's last row; without a prompt, by nothing.
@@ -65,8 +83,15 @@ export function pack(sequences: readonly Sequence[]): PackedBatch {
         positions.push(promptIds.length + i);
       });
       segments.push(...segment(start, ids.length, promptStart, promptIds.length));
-      lengths.push(labels.length - before);
-      for (let i = before; i < labels.length; i++) owners.push(owner);
+      endCompletion(before);
+    }
+    if (labelPrompt) {
+      const before = labels.length;
+      for (let i = 1; i < promptIds.length; i++) {
+        rows.push(promptStart + i - 1);
+        labels.push(promptIds[i] ?? 0);
+      }
+      endCompletion(before);
     }
   }
   return {
@@ -92,7 +117,7 @@ export function needOf({ promptIds, completions, labelPrompt }: Sequence): Capac
     tokens: promptIds.length + tokens,
     segments: 1 + completions.length,
     labels: tokens + (labelPrompt ? promptIds.length : 0),
-    completions: completions.length,
+    completions: completions.length + (labelPrompt ? 1 : 0),
     sequences: 1,
   };
 }

@@ -9,6 +9,7 @@ function fingerprint(settings: TrainSettings, rows: number) {
     settings;
   return {
     method: method === 'hpo' ? `hpo on ${settings.hpo.base}` : method,
+    loss_type: settings.lossType.join(', '),
     rows,
     per_device_train_batch_size: perDeviceTrainBatchSize,
     gradient_accumulation_steps: gradientAccumulationSteps,

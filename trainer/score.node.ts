@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import { PrefgradError } from '../engine/errors.ts';
-import { loadRowsForScoring, readFileRows } from './data/load.node.ts';
+import { findRows, loadRowsForScoring } from './data/load.node.ts';
 import { completionsOf } from './data/tokenized.ts';
 import type { TrainEvent } from './events.ts';
 import { Scorer } from './score.ts';
@@ -25,7 +25,7 @@ export async function scoreFile(
   options: ScoreFileOptions,
   { onEvent }: { onEvent: (event: TrainEvent) => void },
 ): Promise<{ rows: number; leftOut: number }> {
-  const file = await readFileRows(options.data);
+  const file = await findRows(options.data);
   const session = await openSession({
     ...options,
     maxPositions: options.maxLength,
@@ -33,7 +33,7 @@ export async function scoreFile(
   });
   try {
     const { model, device, tokenizer } = session;
-    const { rows, leftOut, warnings } = loadRowsForScoring(file, tokenizer, model, {
+    const { rows, leftOut, warnings } = await loadRowsForScoring(file, tokenizer, model, {
       maxLength: options.maxLength ?? null,
       addBos: options.addBos,
     });

@@ -1,25 +1,48 @@
 import type { Device, Executable, Numbers } from '../engine/index.ts';
-import { compile, gatherRows, scatterAddRows, tokenLogProbs } from '../engine/index.ts';
+import {
+  compile,
+  f32,
+  gatherRows,
+  mul,
+  tokenLogProbs,
+  tokenLogProbsWithStatistics,
+} from '../engine/index.ts';
 import type { Tensor } from '../engine/index.ts';
 import { checkTokens } from '../models/limits.ts';
 import type { LanguageModel } from '../models/model.ts';
 import type { Capacity, Sequence } from './pack.ts';
-import { addNeeds, capacityOf, fits, needOf, pack, packedTypes } from './pack.ts';
+import {
+  addNeeds,
+  capacityOf,
+  fits,
+  labelWeights,
+  needOf,
+  pack,
+  packedTypes,
+  sumByCompletion,
+} from './pack.ts';
 
 /** The symbolic inputs of a packed batch. */
 export type PackedInputs = { readonly [K in keyof ReturnType<typeof packedTypes>]: Tensor };
 
-/** log π of each label [labels], and summed over each completion [completions]; hidden states [T, C]. */
-export function logProbs(model: LanguageModel, inputs: PackedInputs) {
+/**
+ * log π of each label [labels], and summed over each completion [completions]; hidden states [T, C]; where they are
+ * asked for, the labels' statistics [labels, 4] (STATISTICS of tokenLogProbs).
+ */
+export function logProbs(model: LanguageModel, inputs: PackedInputs, withStatistics = false) {
+  const { rows, labels, owners } = inputs;
   const hidden = model.hidden(inputs);
-  const tokenLogps = tokenLogProbs(gatherRows(hidden, inputs.rows), model.head.tensor, inputs.labels);
-  return { hidden, tokenLogps, logps: scatterAddRows(tokenLogps, inputs.owners, inputs.lengths.type) };
+  const [predicting, head] = [gatherRows(hidden, rows), model.head.tensor];
+  const { logps: tokenLogps, statistics } = withStatistics
+    ? tokenLogProbsWithStatistics(predicting, head, labels)
+    : { logps: tokenLogProbs(predicting, head, labels), statistics: undefined };
+  return { hidden, tokenLogps, statistics, owners, logps: sumByCompletion(tokenLogps, inputs) };
 }
 
 /** Tokens that one scoring pass may hold, where no single sequence needs more. */
 const PASS_TOKENS = 1024;
 
-/** A completion's log-prob, summed over its labels, in nats. */
+/** A completion's log-prob in nats: the sum over its labels, weighted where its sequence has a `tailWeight`. */
 export interface Score {
   readonly logp: number;
   readonly tokens: number;
@@ -56,7 +79,7 @@ export class Scorer {
         batch.push(sequence);
       }
       const packed = pack(batch);
-      const { logps } = await executable.run({ ...packed });
+      const { logps } = await executable.run({ ...packed, weights: labelWeights(batch) });
       results.push(...split(batch, logps ?? new Float32Array(), packed.lengths));
       onProgress?.(results.length, sequences.length);
     }
@@ -78,9 +101,11 @@ export class Scorer {
       tokens: Math.min(all.tokens, Math.max(single.tokens, PASS_TOKENS)),
       labels: Math.min(all.labels, Math.max(single.labels, PASS_TOKENS)),
     };
-    const program = compile('score', packedTypes(capacity), (inputs) => ({
-      outputs: { logps: logProbs(this.model, inputs).logps },
-    }));
+    const types = { ...packedTypes(capacity), weights: f32([capacity.labels], 'labels') };
+    const program = compile('score', types, (inputs) => {
+      const { tokenLogps } = logProbs(this.model, inputs);
+      return { outputs: { logps: sumByCompletion(mul(tokenLogps, inputs.weights), inputs) } };
+    });
     this.#loaded = { capacity, executable: await this.device.load(program) };
     return this.#loaded;
   }
@@ -88,11 +113,12 @@ export class Scorer {
 
 function split(batch: readonly Sequence[], logps: Numbers, lengths: Float32Array): Score[][] {
   let at = 0;
-  return batch.map(({ completions }) =>
-    completions.map(() => {
-      const score = { logp: logps[at] ?? NaN, tokens: lengths[at] ?? 0 };
-      at++;
-      return score;
-    }),
-  );
+  return batch.map((sequence) => {
+    const start = at;
+    at += needOf(sequence).completions;
+    return sequence.completions.map((_, i) => ({
+      logp: logps[start + i] ?? NaN,
+      tokens: lengths[start + i] ?? 0,
+    }));
+  });
 }

@@ -6,7 +6,7 @@ import type { HostBatch, Loss, LossNumbers } from './losses/loss.ts';
 import type { StepMetrics } from './metrics.ts';
 import type { Optimizer } from './optimizer.ts';
 import type { Capacity } from './pack.ts';
-import { pack, packedTypes } from './pack.ts';
+import { needOf, pack, packedTypes } from './pack.ts';
 import { logProbs } from './score.ts';
 
 /** A microbatch, packed, with the reference's log-probs of its completions. */
@@ -29,13 +29,14 @@ export function microbatch(
 ): Microbatch {
   const sequences = rows.map((row) => loss.sequence(row));
   let at = 0;
-  const first = sequences.map(({ completions }) => {
+  const first = sequences.map((sequence) => {
     const start = at;
-    at += completions.length;
+    at += needOf(sequence).completions;
     return start;
   });
   const packed = pack(sequences);
-  return { rows, first, packed, referenceLogps: rows.flatMap(referenceOf), tokens: packed.tokens.length };
+  const referenceLogps = loss.usesReference ? rows.flatMap(referenceOf) : Array.from(packed.lengths, () => 0);
+  return { rows, first, packed, referenceLogps, tokens: packed.tokens.length };
 }
 
 /** The program of one microbatch: forward, loss, and with an optimizer its gradients added to the sums. */
@@ -60,17 +61,10 @@ export class LossProgram {
     };
     const own = prefixed(loss.inputTypes(capacity));
     const program = compile(optimizer ? 'train' : 'evaluate', { ...types, ...own }, (inputs) => {
-      const { hidden, tokenLogps, logps } = logProbs(model, inputs);
+      const scored = logProbs(model, inputs, loss.usesStatistics);
       const { referenceLogps, lengths, weight } = inputs;
-      const graph = loss.build({
-        logps,
-        referenceLogps,
-        lengths,
-        tokenLogps,
-        hidden,
-        inputs: unprefixed(inputs),
-      });
-      const outputs = { loss: graph.loss, logps, ...graph.outputs };
+      const graph = loss.build({ ...scored, referenceLogps, lengths, inputs: unprefixed(inputs) });
+      const outputs = { loss: graph.loss, logps: scored.logps, ...graph.outputs };
       if (!optimizer) return { outputs };
       const gradients = grad(
         mul(graph.loss, weight),

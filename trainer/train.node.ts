@@ -4,8 +4,8 @@ import { sizeOf } from '../engine/index.ts';
 import { saveModelFiles } from '../models/files/save.node.ts';
 import { recoverCheckpoints } from './checkpoint.node.ts';
 import type { TrainConfig } from './config.ts';
-import type { ReadFile } from './data/load.node.ts';
-import { loadRows, readFileRows } from './data/load.node.ts';
+import type { FoundData } from './data/load.node.ts';
+import { findRows, loadRows } from './data/load.node.ts';
 import { environmentOf, methodOf } from './describe.node.ts';
 import { Evaluator } from './evaluation.ts';
 import type { Phase, TrainEvent } from './events.ts';
@@ -37,9 +37,10 @@ export async function train(config: TrainConfig, { signal, onEvent }: TrainHooks
     onEvent({ type: 'progress', phase, done, total });
   await checkOutputFolder(config.outputDir);
   await recoverCheckpoints(config.outputDir);
+  const reading = { signal, onProgress: (done: number, total: number) => onProgress('data', done, total) };
   const files: DataFiles = {
-    train: await readFileRows(config.data),
-    heldOut: config.evalData === null ? undefined : await readFileRows(config.evalData),
+    train: await findRows(config.data, reading),
+    heldOut: config.evalData === null ? undefined : await findRows(config.evalData, reading),
   };
   const session = await openSession({ ...config, maxPositions: positionsFor(config), onProgress });
   try {
@@ -54,10 +55,10 @@ function positionsFor({ maxLength, sampling }: TrainConfig): number | undefined 
   return maxLength === null ? undefined : maxLength + sampling.maxNewTokens;
 }
 
-/** The data, read before the model is loaded, so that a mistake in it shows at once. */
+/** The data, looked at before the model is loaded, so that a mistake in it shows at once. */
 interface DataFiles {
-  readonly train: ReadFile;
-  readonly heldOut: ReadFile | undefined;
+  readonly train: FoundData;
+  readonly heldOut: FoundData | undefined;
 }
 
 class Run {
@@ -84,8 +85,13 @@ class Run {
   async run(): Promise<void> {
     const { config, session, signal } = this;
     const { model, device, tokenizer } = session;
-    const data = loadRows(this.files.train, tokenizer, model, config, 'train');
-    const heldOut = this.files.heldOut && loadRows(this.files.heldOut, tokenizer, model, config, 'evaluate');
+    const load = (data: FoundData, purpose: 'train' | 'evaluate') =>
+      loadRows(data, tokenizer, model, config, purpose, {
+        signal,
+        onProgress: (done, total) => this.#progress('data', done, total),
+      });
+    const data = await load(this.files.train, 'train');
+    const heldOut = this.files.heldOut && (await load(this.files.heldOut, 'evaluate'));
     const prepared = await prepareLoss(config, session, data.rows, this.#progress, signal);
     const all = [...data.rows, ...(heldOut?.rows ?? [])];
     const referenceOf = await prepareReferences(session, prepared.loss, all, this.#progress, signal);
@@ -151,11 +157,13 @@ class Run {
       signal.throwIfAborted();
       if (!resumed) await evaluate();
       const stopped = await untilAborted(signal, async () => {
-        if (resumed) await this.#evaluateWhereDue(trainer, evaluate);
-        for await (const result of trainer.steps()) {
+        const { step, position } = trainer.position;
+        if (resumed && this.#evaluationDue(step, position.index === 0)) await evaluate();
+        const settleAfter = (at: number, epochEnd: boolean) =>
+          this.#evaluationDue(at, epochEnd) || this.#saveDue(at, epochEnd);
+        for await (const result of trainer.steps({ settleAfter, signal }))
           await this.#afterStep(result, trainer, metrics, evaluate, data.rows.length);
-          signal.throwIfAborted();
-        }
+        signal.throwIfAborted();
         await evaluate();
       });
       if (stopped) await this.#checkpoint(trainer, data.rows.length);
@@ -171,11 +179,13 @@ class Run {
     return this.record.evaluations.at(-1)?.step ?? -1;
   }
 
-  /** The evaluation that belongs to the step just done; a run stopped in the middle of one makes up for it. */
-  async #evaluateWhereDue(trainer: Trainer, evaluate: () => Promise<void>): Promise<void> {
-    const { evalStrategy, evalSteps } = this.config;
-    const { step, position } = trainer.position;
-    if (isDue(evalStrategy, evalSteps, step, position.index === 0)) await evaluate();
+  /** Whether an evaluation belongs to a step; a run stopped in the middle of one makes up for it when it resumes. */
+  #evaluationDue(step: number, epochEnd: boolean): boolean {
+    return isDue(this.config.evalStrategy, this.config.evalSteps, step, epochEnd);
+  }
+
+  #saveDue(step: number, epochEnd: boolean): boolean {
+    return isDue(this.config.saveStrategy, this.config.saveSteps, step, epochEnd);
   }
 
   /** Loads a checkpoint where one is asked for; the reference has been computed from the original weights by then. */
@@ -224,9 +234,8 @@ class Run {
           message: `${bad.join(', ')} not finite at step ${step}; lower learning_rate?`,
         });
     }
-    await this.#evaluateWhereDue(trainer, evaluate);
-    const due = isDue(config.saveStrategy, config.saveSteps, step, epochEnd);
-    if (due || (last && config.saveStrategy !== 'no')) {
+    if (this.#evaluationDue(step, epochEnd)) await evaluate();
+    if (this.#saveDue(step, epochEnd) || (last && config.saveStrategy !== 'no')) {
       await metrics.sync();
       await this.#checkpoint(trainer, rows);
     }

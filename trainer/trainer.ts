@@ -34,6 +34,12 @@ export interface TrainerPosition {
   readonly tokensSeen: number;
 }
 
+export interface StepsOptions {
+  /** Whether the caller looks at the model after this step (and end of an epoch). By default it may after any. */
+  readonly settleAfter?: (step: number, epochEnd: boolean) => boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
 export interface StepResult {
   /** Optimizer steps done, this one included. */
   readonly step: number;
@@ -52,6 +58,8 @@ export class Trainer {
   readonly totalSteps: number;
   readonly stepsPerEpoch: number;
   readonly warmupSteps: number;
+  /** When the last step's results came. */
+  #lastEnd = 0;
   #position: TrainerPosition = { step: 0, position: { epoch: 0, index: 0 }, tokensSeen: 0 };
 
   private constructor(
@@ -151,51 +159,74 @@ export class Trainer {
     return [...(this.options.loss.parameters ?? []).map((p) => p.variable), ...this.optimizer.moments];
   }
 
-  /** The steps that are left. Stop iterating to stop training; the position is then that of the last step. */
-  async *steps(): AsyncGenerator<StepResult, void, undefined> {
+  /**
+   * The steps that are left, in order, each once its results are back; on a device that works ahead (device.lag) the
+   * next ones are under way by then, and `position` is the last one's. Where `settleAfter` says so, none is until
+   * the caller has seen the step and its model. An aborted signal: no further step begins.
+   */
+  async *steps({ settleAfter = () => true, signal }: StepsOptions = {}): AsyncGenerator<
+    StepResult,
+    void,
+    undefined
+  > {
     const source = this.#batches(this.#position.position);
-    while (this.#position.step < this.totalSteps)
-      yield await this.#step(nextStep(source, this.options.settings));
+    const { lag } = this.options.device;
+    const underWay: Promise<StepResult>[] = [];
+    let settle = false;
+    for (;;) {
+      const more = this.#position.step < this.totalSteps && signal?.aborted !== true;
+      if (more && (underWay.length === 0 || (underWay.length <= lag && !settle))) {
+        const step = this.#begin(nextStep(source, this.options.settings));
+        // It is awaited in its turn; until then a failure is nobody's.
+        step.catch(() => {});
+        underWay.push(step);
+        settle = settleAfter(this.#position.step, this.#position.position.index === 0);
+        continue;
+      }
+      const next = underWay.shift();
+      if (next === undefined) return;
+      yield await next;
+    }
   }
 
-  async #step(step: readonly Batch<TokenizedRow>[]): Promise<StepResult> {
+  /** Gives the device all of a step's work before anything is awaited. */
+  async #begin(step: readonly Batch<TokenizedRow>[]): Promise<StepResult> {
     const began = performance.now();
     const { loss, referenceOf, settings } = this.options;
     const number = this.#position.step + 1;
     const all = step.map((batch) => microbatch(batch.rows, loss, referenceOf));
     const weights = weightsOf(all, loss);
-    const microbatches: StepMetrics[] = [];
-    let total = 0;
-    for (const [i, batch] of all.entries()) {
-      const weight = weights[i] ?? 0;
-      const result = await this.program.run(batch, weight, number, i);
-      microbatches.push(result.metrics);
-      total += weight * result.loss;
-    }
+    const runs = all.map((batch, i) => this.program.run(batch, weights[i] ?? 0, number, i));
     const factor = scheduleFactor(settings.lrSchedulerType, number - 1, this.warmupSteps, this.totalSteps);
     const rates = { model: settings.learningRate * factor, value: settings.hpo.valueLearningRate * factor };
-    const norms = await this.optimizer.step(rates);
+    const update = this.optimizer.step(rates);
 
     const last = step[step.length - 1];
     const next = last?.next ?? this.#position.position;
     const tokensSeen = this.#position.tokensSeen + all.reduce((n, b) => n + countTokens(b), 0);
     this.#position = { step: number, position: next, tokensSeen };
+    const { epoch } = this;
+
+    const [results, norms] = await Promise.all([Promise.all(runs), update]);
+    const ended = performance.now();
+    const seconds = (ended - Math.max(began, this.#lastEnd)) / 1000;
+    this.#lastEnd = ended;
     return {
       step: number,
-      microbatches,
+      microbatches: results.map((r) => r.metrics),
       metrics: {
-        loss: total,
+        loss: results.reduce((total, r, i) => total + (weights[i] ?? 0) * r.loss, 0),
         grad_norm: norms['model'] ?? NaN,
         learning_rate: rates.model,
         ...('value' in norms
           ? { 'grad_norm/value': norms['value'], 'learning_rate/value': rates.value }
           : {}),
         num_tokens: tokensSeen,
-        epoch: this.epoch,
+        epoch,
         'memory/bytes': this.options.device.memory.total,
       },
       tokens: all.reduce((n, b) => n + b.tokens, 0),
-      seconds: (performance.now() - began) / 1000,
+      seconds,
       epochEnd: last?.last ?? false,
     };
   }

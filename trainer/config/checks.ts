@@ -1,22 +1,12 @@
 import { commonDefaults } from './defaults.ts';
 import type { GivenSettings } from './schema.ts';
-import { lossMistakes } from './losses.ts';
+import { lossMistakes, needsKl } from './losses.ts';
 import { show } from './sentences.ts';
 import { toSnake } from './spelling.ts';
 import type { TrainSettings } from './types.ts';
 
 /** Keys of the contract that this version cannot honour: only their default is let through. */
-const notYet = [
-  'labelSmoothing',
-  'fDivergenceType',
-  'fAlphaDivergenceCoef',
-  'useWeighting',
-  'ldAlpha',
-  'discopopTau',
-  'simpoGamma',
-  'cpoAlpha',
-  'lora',
-] as const;
+const notYet = ['lora'] as const;
 
 /** Options that exist but not in this version: nothing is accepted and then ignored. */
 export function unavailable(given: GivenSettings): string[] {
@@ -33,30 +23,19 @@ export function unavailable(given: GivenSettings): string[] {
   if (given.device === 'webgpu') {
     mistakes.push('device: webgpu is not available yet in prefgrad 0.1; take auto, wasm or reference');
   }
-  if (given.lossWeights?.some((weight) => weight !== 1) === true) {
-    mistakes.push(
-      `loss_weights: ${show(given.lossWeights)} is not available yet in prefgrad 0.1; leave it out, a single loss has weight 1`,
-    );
-  }
   return mistakes;
 }
 
 /** Keys that only some methods read; given for another method with a value of their own, they are mistakes. */
 const owners: readonly [keyof TrainSettings, (settings: TrainSettings) => boolean, string][] = [
   ['beta', ({ method }) => method !== 'sft', 'dpo, kto and hpo'],
-  ['desirableWeight', onKto, 'kto and hpo on base kto'],
-  ['undesirableWeight', onKto, 'kto and hpo on base kto'],
   ['completionOnlyLoss', ({ method }) => method === 'sft', 'sft'],
 ];
 
-function onKto({ method, hpo }: TrainSettings): boolean {
-  return method === 'kto' || (method === 'hpo' && hpo.base === 'kto');
-}
-
 /** Settings that contradict each other, as sentences. */
 export function contradictions(settings: TrainSettings, given: GivenSettings): string[] {
-  const { method, hpo } = settings;
-  const mistakes = lossMistakes(settings.lossType, method, hpo.base);
+  const { method } = settings;
+  const mistakes = lossMistakes(settings, method);
   const defaults: Readonly<Record<string, unknown>> = commonDefaults;
   const said = (key: keyof GivenSettings) => given[key] !== undefined && given[key] !== defaults[key];
 
@@ -78,7 +57,7 @@ export function contradictions(settings: TrainSettings, given: GivenSettings): s
       `rewards: are read by method hpo, but method is ${method}; leave them out, or set method: hpo`,
     );
   }
-  if (onKto(settings) && settings.perDeviceTrainBatchSize < 2) {
+  if (needsKl(settings) && settings.perDeviceTrainBatchSize < 2) {
     mistakes.push(
       'per_device_train_batch_size: KTO needs at least 2, since its KL term takes completions of other prompts in the batch',
     );

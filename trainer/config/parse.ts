@@ -1,10 +1,19 @@
 import { PrefgradError } from '../../engine/errors.ts';
 import { contradictions, unavailable } from './checks.ts';
+import { completeData } from './data.ts';
 import { commonDefaults, hpoDefaults, methodDefaults, paperPreset, samplingDefaults } from './defaults.ts';
 import { isObject, normalizeKeys } from './keys.ts';
-import { defaultLoss } from './losses.ts';
+import { baseNames, defaultLoss, resolveBase } from './losses.ts';
+import { nearest } from './nearest.ts';
 import { completeRewards } from './rewards.ts';
-import { rewardShape, sections, settingsSchema, settingsShape, type GivenSettings } from './schema.ts';
+import {
+  dataShape,
+  rewardShape,
+  sections,
+  settingsSchema,
+  settingsShape,
+  type GivenSettings,
+} from './schema.ts';
 import { sentences, show } from './sentences.ts';
 import type { HpoSettings, Method, TrainConfig, TrainSettings } from './types.ts';
 
@@ -21,12 +30,13 @@ export interface ParseOptions {
 export function parseConfig(input: unknown, { source = 'configuration' }: ParseOptions = {}): TrainConfig {
   const { given, whole, mistakes } = check(input, source);
   for (const key of ['model', 'data'] as const) {
-    if (given[key] === undefined && !mistakes.some((mistake) => mistake.startsWith(`${key}:`))) {
+    if (given[key] === undefined && !mistakes.some((mistake) => /^\w+/.exec(mistake)?.[0] === key)) {
       mistakes.push(`${key}: is missing, expected ${settingsShape[key].description ?? ''}`);
     }
   }
   const settings = complete(given, whole, mistakes);
-  const evalData = given.evalData ?? null;
+  const data = completeData(given.data, 'data', mistakes);
+  const evalData = completeData(given.evalData, 'eval_data', mistakes);
   if (whole && settings.evalStrategy !== 'no' && evalData === null) {
     mistakes.push(
       `eval_strategy: ${settings.evalStrategy} needs eval_data; give a file of held-out rows, or set eval_strategy: no`,
@@ -35,7 +45,7 @@ export function parseConfig(input: unknown, { source = 'configuration' }: ParseO
   refuse(mistakes, source);
   return {
     model: given.model ?? '',
-    data: given.data ?? '',
+    data: data ?? '',
     evalData,
     outputDir: given.outputDir ?? commonDefaults.outputDir,
     ...settings,
@@ -79,7 +89,14 @@ function check(input: unknown, source: string): Checked {
   const { settings, mistakes } = normalizeKeys(input);
   const parsed = settingsSchema.safeParse(settings);
   if (parsed.success) return { given: parsed.data, whole: true, mistakes };
-  mistakes.push(...sentences(parsed.error, settings, settingsShape, { ...sections, rewards: rewardShape }));
+  mistakes.push(
+    ...sentences(parsed.error, settings, settingsShape, {
+      ...sections,
+      rewards: rewardShape,
+      data: dataShape,
+      evalData: dataShape,
+    }),
+  );
   const wrong = new Set(parsed.error.issues.map(({ path }) => String(path[0])));
   const fitting = Object.fromEntries(Object.entries(settings).filter(([key]) => !wrong.has(key)));
   return { given: settingsSchema.parse(fitting), whole: false, mistakes };
@@ -96,17 +113,38 @@ function complete(given: GivenSettings, whole: boolean, mistakes: string[]): Tra
     ...(paper ? paperPreset.settings : {}),
     ...withoutUndefined(given),
   };
+  const { base: givenBase, ...givenHpo } = given.hpo ?? {};
+  for (const name of givenBase ?? [])
+    if (!baseNames.includes(name))
+      mistakes.push(`hpo.base: ${name} is no preference loss; did you mean ${nearest(name, baseNames)}?`);
+  const { base, lossType } = resolveBase(
+    givenBase ?? given.lossType ?? [(paper ? paperPreset.hpo : hpoDefaults).base],
+  );
+  if (lossType !== undefined && given.lossType !== undefined && `${lossType}` !== `${given.lossType}`)
+    mistakes.push(
+      `hpo.base and loss_type: name ${lossType.join(', ')} and ${given.lossType.join(', ')}; keep one of the two keys`,
+    );
   const hpo: HpoSettings = {
     ...hpoDefaults,
     ...(paper ? { ...paperPreset.hpo, valueLearningRate: merged.learningRate } : {}),
-    ...withoutUndefined(given.hpo ?? {}),
+    ...withoutUndefined(givenHpo),
+    base,
   };
   const settings: TrainSettings = {
     method,
-    lossType: given.lossType ?? [defaultLoss(method, hpo.base)],
+    lossType: given.lossType ?? lossType ?? [defaultLoss(method, base)],
+    lossWeights: merged.lossWeights,
     beta: merged.beta,
+    labelSmoothing: merged.labelSmoothing,
+    fDivergenceType: merged.fDivergenceType,
+    fAlphaDivergenceCoef: merged.fAlphaDivergenceCoef,
+    useWeighting: merged.useWeighting,
+    ldAlpha: merged.ldAlpha,
+    discopopTau: merged.discopopTau,
     desirableWeight: merged.desirableWeight,
     undesirableWeight: merged.undesirableWeight,
+    simpoGamma: merged.simpoGamma,
+    cpoAlpha: merged.cpoAlpha,
     completionOnlyLoss: merged.completionOnlyLoss,
     maxLength: merged.maxLength,
     truncation: merged.truncation,

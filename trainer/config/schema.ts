@@ -26,6 +26,8 @@ export function listed(names: readonly string[]): string {
 const noIfFalse = (value: unknown) => (value === false ? 'no' : value);
 const when = () => z.preprocess(noIfFalse, z.enum(['no', 'steps', 'epoch'])).describe('no, steps or epoch');
 
+const listOfOne = (value: unknown) => (typeof value === 'string' ? [value] : value);
+
 /** TRL's and PyTorch's spellings of the three optimizers. */
 const optimizers = {
   adamw: 'adamw',
@@ -38,8 +40,10 @@ const optimizers = {
 export const hpoShape = {
   /** Fills every key that is not given with the paper's value (hpo.md). */
   preset: z.enum(['paper']).nullable().describe('paper or null'),
-  /** The preference loss L_pref. */
-  base: oneOf(['dpo', 'kto']),
+  /** The preference loss L_pref: a method, or what `lossType` may name. */
+  base: z
+    .preprocess(listOfOne, z.array(z.string()).min(1))
+    .describe('dpo, kto, or the name of a loss, or a list of names'),
   /** γ, the weight of L_actor. */
   gamma: nonNegative(),
   /** λ in exp(λ A). */
@@ -88,18 +92,36 @@ export const rewardShape = {
   normalize: oneOf(['none', 'standardize']),
 };
 
+/** What every entry of `data` may carry. */
+export const dataShape = {
+  path: z.string().min(1).describe('the path or https:// address of a data file'),
+  weight: z.number().gt(0).describe('a number above 0'),
+};
+
+const dataFile = 'a .jsonl, .json, .csv, .tsv or .parquet file (its path or https:// address)';
+
+/** One file, or a list of files: each entry a path, or a mapping. */
+const dataFiles = z.preprocess(
+  (value) => {
+    const entries: unknown = typeof value === 'string' && value !== '' ? [value] : value;
+    if (!Array.isArray(entries)) return value;
+    return entries.map((entry: unknown) => (typeof entry === 'string' ? { path: entry } : entry));
+  },
+  z.array(z.looseObject(dataShape).partial({ weight: true })).min(1),
+);
+
 export const settingsShape = {
   /** A folder in Hugging Face's layout, a .gguf file, or a hub id. */
   model: z.string().min(1).describe('a model folder, a .gguf file or a hub id'),
-  /** JSONL or JSON with the training rows. */
-  data: path('a .jsonl or .json file'),
+  /** The training rows. */
+  data: dataFiles.describe(`${dataFile}, or a list of such files with path and weight`),
   /** Held-out rows. */
-  evalData: optionalPath('a .jsonl or .json file'),
+  evalData: dataFiles.nullable().describe(`${dataFile}, a list of such files, or null`),
   outputDir: path('a folder'),
 
   method: oneOf(['dpo', 'kto', 'sft', 'hpo']),
   lossType: z
-    .preprocess((value) => (typeof value === 'string' ? [value] : value), z.array(z.string()).min(1))
+    .preprocess(listOfOne, z.array(z.string()).min(1))
     .describe('the name of a loss, or a list of names'),
   lossWeights: z.array(z.number()).min(1).nullable().describe('a list of numbers, one per loss, or null'),
   beta: nonNegative(),

@@ -5,7 +5,7 @@ export type Method = 'dpo' | 'kto' | 'sft' | 'hpo';
 /** Hybrid Preference Optimization (../shared/hpo.md, arXiv 2405.17956). */
 export interface HpoSettings {
   preset: 'paper' | null;
-  /** The preference loss L_pref. */
+  /** Which losses `lossType` names L_pref of: on pairs, or on judged completions. */
   base: 'dpo' | 'kto';
   /** γ, the weight of L_actor. */
   gamma: number;
@@ -38,17 +38,33 @@ export interface SamplingSettings {
   topP: number;
 }
 
+/** What preference losses are made of; names and defaults are TRL's. */
+export interface LossSettings {
+  /** One loss, or several of those on pairs; `nll` is SFT's. See losses/registry.ts. */
+  lossType: string[];
+  /** One for each loss; null for 1 each. */
+  lossWeights: number[] | null;
+  beta: number;
+  labelSmoothing: number;
+  fDivergenceType: 'reverse_kl' | 'forward_kl' | 'js_divergence' | 'alpha_divergence';
+  fAlphaDivergenceCoef: number;
+  /** WPO. */
+  useWeighting: boolean;
+  /** LD-DPO's α; null for none. */
+  ldAlpha: number | null;
+  discopopTau: number;
+  desirableWeight: number;
+  undesirableWeight: number;
+  simpoGamma: number;
+  cpoAlpha: number;
+}
+
 /**
  * A training run without its files: what a program passes that holds the model and the rows itself.
  * Names and defaults are TRL's; steps are optimizer steps, lengths are tokens.
  */
-export interface TrainSettings {
+export interface TrainSettings extends LossSettings {
   method: Method;
-  /** One loss in this version: `sigmoid` (dpo, hpo), `kto` (kto, hpo on kto) or `nll` (sft). */
-  lossType: string[];
-  beta: number;
-  desirableWeight: number;
-  undesirableWeight: number;
   /** SFT: the loss covers the completion alone; false adds the prompt. */
   completionOnlyLoss: boolean;
 
@@ -100,11 +116,21 @@ export interface TrainSettings {
   rewards: RewardConfig[];
 }
 
+/** One file of a run's data. */
+export interface DataPart {
+  /** A path or an https:// address. */
+  path: string;
+  /** Its share of an epoch beside the other weights; null where files are read one after the other. */
+  weight: number | null;
+}
+
 /** A training run from files: what `prefgrad train CONFIG.yaml` runs. */
 export interface TrainConfig extends TrainSettings {
   /** A folder in Hugging Face's layout, a .gguf file, or a hub id. */
   model: string;
-  data: string;
-  evalData: string | null;
+  /** A path or an https:// address, or several. */
+  data: string | DataPart[];
+  /** The same without weights. */
+  evalData: string | DataPart[] | null;
   outputDir: string;
 }

@@ -1,53 +1,89 @@
-import type { CompletionRow, PairRow, Row, RowNote, Rows, UnpairedRow } from './rows.ts';
+import type { CompletionRow, Notes, PairRow, Row, Rows, UnpairedRow } from './rows.ts';
+import { chain, runStage, type Stage } from './stage.ts';
 
 /** Rows that DPO and HPO can train on: pairs. Others are left out. */
-export function asPairs(source: Rows): Rows<PairRow> {
-  return select(source, (row) =>
-    row.kind === 'pair' ? [row] : `is no pair: it has ${shape(row)}, expected chosen and rejected`,
+export const asPairs = (source: Rows): Rows<PairRow> => converted(source, pairs);
+
+/** Rows that KTO can train on: judged completions; a pair is two of them, in the order TRL gives them. */
+export const asUnpaired = (source: Rows): Rows<UnpairedRow> => converted(source, unpaired);
+
+/** Rows that SFT can train on: completions, the chosen side of pairs, and what is labelled desirable. */
+export const asCompletions = (source: Rows): Rows<CompletionRow> => converted(source, completions);
+
+type Conversion<R extends Row> = (notes: Notes) => Stage<Row, R>;
+
+/** The same for rows that come one after the other. */
+export const pairs: Conversion<PairRow> = (notes) =>
+  select(notes, (row) =>
+    row.kind === 'pair' ? row : `is no pair: it has ${shape(row)}, expected chosen and rejected`,
   );
-}
+
+export const unpaired: Conversion<UnpairedRow> = (notes) =>
+  chain(
+    select<PairRow | UnpairedRow>(notes, (row) =>
+      row.kind === 'completion' ? 'has no label, expected true or false' : row,
+    ),
+    new Unpairing(),
+  );
+
+export const completions: Conversion<CompletionRow> = (notes) =>
+  select(notes, (row) => {
+    if (row.kind === 'completion') return row;
+    if (row.kind === 'unpaired' && !row.label) return 'is labelled undesirable, so it is nothing to imitate';
+    return {
+      ...common(row),
+      kind: 'completion',
+      completion: row.kind === 'pair' ? row.chosen : row.completion,
+    };
+  });
 
 /** TRL unpairs in chunks of this many pairs: their chosen completions, then their rejected ones. */
 const UNPAIR_CHUNK = 1000;
 
-/** Rows that KTO can train on: judged completions; a pair is two of them, in the order TRL gives them. */
-export function asUnpaired(source: Rows): Rows<UnpairedRow> {
-  const { rows, leftOut, remarks } = select<PairRow | UnpairedRow>(source, (row) =>
-    row.kind === 'completion' ? 'has no label, expected true or false' : [row],
-  );
-  const unpaired: UnpairedRow[] = [];
-  for (let start = 0; start < rows.length; start += UNPAIR_CHUNK) {
-    const chunk = rows.slice(start, start + UNPAIR_CHUNK);
-    for (const row of chunk) unpaired.push(row.kind === 'pair' ? half(row, true) : row);
-    for (const row of chunk) if (row.kind === 'pair') unpaired.push(half(row, false));
+class Unpairing implements Stage<PairRow | UnpairedRow, UnpairedRow> {
+  #chunk: (PairRow | UnpairedRow)[] = [];
+
+  push(row: PairRow | UnpairedRow): readonly UnpairedRow[] {
+    this.#chunk.push(row);
+    return this.#chunk.length < UNPAIR_CHUNK ? [] : this.end();
   }
-  return { rows: unpaired, leftOut, remarks };
-}
 
-/** Rows that SFT can train on: completions, the chosen side of pairs, and what is labelled desirable. */
-export function asCompletions(source: Rows): Rows<CompletionRow> {
-  return select(source, (row) => {
-    if (row.kind === 'completion') return [row];
-    if (row.kind === 'unpaired' && !row.label) return 'is labelled undesirable, so it is nothing to imitate';
-    const { origin, prompt } = row;
-    const completion = row.kind === 'pair' ? row.chosen : row.completion;
-    return [{ kind: 'completion', origin, prompt, completion }];
-  });
-}
-
-function half({ origin, prompt, chosen, rejected }: PairRow, label: boolean): UnpairedRow {
-  return { kind: 'unpaired', origin, prompt, completion: label ? chosen : rejected, label };
-}
-
-function select<R extends Row>(source: Rows, choose: (row: Row) => R[] | string): Rows<R> {
-  const rows: R[] = [];
-  const leftOut: RowNote[] = [...source.leftOut];
-  for (const row of source.rows) {
-    const chosen = choose(row);
-    if (typeof chosen === 'string') leftOut.push({ origin: row.origin, reason: chosen });
-    else rows.push(...chosen);
+  end(): readonly UnpairedRow[] {
+    const chunk = this.#chunk;
+    this.#chunk = [];
+    return [
+      ...chunk.map((row) => (row.kind === 'pair' ? half(row, true) : row)),
+      ...chunk.flatMap((row) => (row.kind === 'pair' ? [half(row, false)] : [])),
+    ];
   }
-  return { rows, leftOut, remarks: source.remarks };
+}
+
+function half(row: PairRow, label: boolean): UnpairedRow {
+  return { ...common(row), kind: 'unpaired', completion: label ? row.chosen : row.rejected, label };
+}
+
+const common = ({ origin, prompt, template }: Row) => ({
+  origin,
+  prompt,
+  ...(template === undefined ? {} : { template }),
+});
+
+/** Takes rows one for one; a sentence says why one is left out. */
+function select<R extends Row>(notes: Notes, choose: (row: Row) => R | string): Stage<Row, R> {
+  return {
+    push(row) {
+      const chosen = choose(row);
+      if (typeof chosen !== 'string') return [chosen];
+      notes.leftOut.push({ origin: row.origin, reason: chosen });
+      return [];
+    },
+    end: () => [],
+  };
+}
+
+function converted<R extends Row>(source: Rows, conversion: Conversion<R>): Rows<R> {
+  const notes: Notes = { leftOut: [...source.leftOut], remarks: source.remarks };
+  return { rows: runStage(source.rows, conversion(notes)), ...notes };
 }
 
 const shape = (row: Row) => (row.kind === 'unpaired' ? 'a completion and a label' : 'a completion');

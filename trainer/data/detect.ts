@@ -1,8 +1,40 @@
 import { commonMessages, implicitPromptLength } from './implicitPrompt.ts';
-import { asMessages, isEmpty, kindOf, readContent, Unusable } from './messages.ts';
+import { parseJson } from './json.ts';
+import { asMessages, isEmpty, kindOf, readContent, Unusable, withoutNulls } from './messages.ts';
 import type { CompletionRow, Content, Origin, PairRow, Row, UnpairedRow } from './rows.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
+
+const conversationKeys = ['conversations', 'messages'];
+/** What other programs call the prompt; beside chosen and rejected it must not be passed over. */
+const promptLike = ['question', 'instruction', 'input', 'query'];
+const pictures = ['images', 'image'];
+const keys = new Set([
+  ...[
+    'prompt',
+    'chosen',
+    'rejected',
+    'completion',
+    'label',
+    'kto_tag',
+    'system',
+    'tools',
+    'chat_template_kwargs',
+  ],
+  ...[...conversationKeys, ...promptLike, ...pictures],
+]);
+
+/** Whether a key is one that a row is made of; others need not be read. */
+export const isRowKey = (key: string): boolean => keys.has(key);
+
+/** Whether these keys are enough for a row. */
+export function holdsRows(columns: readonly string[]): boolean {
+  const has = (...needed: string[]) => needed.every((key) => columns.includes(key));
+  return has('chosen', 'rejected') || has('prompt', 'completion') || conversationKeys.some((key) => has(key));
+}
+
+/** What `holdsRows` looks for. */
+export const rowKeys = 'prompt, chosen and rejected, or prompt and completion, or conversations';
 
 /**
  * One row in any of TRL's formats or ShareGPT's, told apart by its keys:
@@ -18,13 +50,22 @@ export function detectRow(input: unknown, origin: Origin): Row {
     throw new Unusable(`is ${kindOf(input)}, expected an object`);
   }
   const fields: Fields = { ...input };
-  const has = (key: string) => fields[key] !== undefined && fields[key] !== null;
-  for (const key of ['tools', 'images', 'image']) {
-    const empty = !has(key) || fields[key] === '' || (Array.isArray(fields[key]) && fields[key].length === 0);
+  for (const key of pictures) {
+    const empty = isNothing(fields[key]) || (Array.isArray(fields[key]) && fields[key].length === 0);
     if (!empty) throw new Unusable(`has ${key}, which can not be used yet`);
   }
+  const row = rowOf({ ...fields, ...parsedLists(fields) }, origin);
+  const template = templateOf(fields);
+  if (template === undefined) return row;
+  if (typeof row.prompt !== 'string') return { ...row, template };
+  throw new Unusable(
+    `has ${Object.keys(template).join(' and ')}, which chat templates read, but prompt and completion are texts; write them as messages`,
+  );
+}
 
-  const conversation = ['conversations', 'messages'].find((key) => Array.isArray(fields[key]));
+function rowOf(fields: Fields, origin: Origin): Row {
+  const has = (key: string) => fields[key] !== undefined && fields[key] !== null;
+  const conversation = conversationKeys.find((key) => Array.isArray(fields[key]));
   if (has('chosen') && has('rejected')) {
     const promptKey = has('prompt') ? 'prompt' : conversation;
     return promptKey === undefined ? implicitPair(fields, origin) : pair(fields, promptKey, origin);
@@ -41,11 +82,45 @@ export function detectRow(input: unknown, origin: Origin): Row {
     );
   }
   if (conversation !== undefined) return lastTurn(fields, conversation, origin);
-  const keys = Object.keys(fields).join(', ');
-  throw new Unusable(
-    `has ${keys === '' ? 'no keys' : keys}; expected prompt, chosen and rejected, or prompt and completion, or conversations`,
-  );
+  const given = Object.keys(fields).join(', ');
+  throw new Unusable(`has ${given === '' ? 'no keys' : given}; expected ${rowKeys}`);
 }
+
+/** Conversations that a column of texts holds as JSON. */
+function parsedLists(fields: Fields): Record<string, unknown> {
+  const lists: Record<string, unknown> = {};
+  for (const key of conversationKeys) {
+    const text = fields[key];
+    if (typeof text !== 'string' || text.trim() === '') continue;
+    const parsed = parseJson(text);
+    if (!('value' in parsed) || !Array.isArray(parsed.value))
+      throw new Unusable(`has a text under ${key} that is no JSON list of messages`);
+    lists[key] = parsed.value;
+  }
+  return lists;
+}
+
+/** `tools` and `chat_template_kwargs`, each as it is or as a JSON text; undefined for neither. */
+function templateOf(fields: Fields): Readonly<Record<string, unknown>> | undefined {
+  const read = (key: string, isRight: (value: unknown) => boolean, expected: string): unknown => {
+    const given = fields[key];
+    if (isNothing(given)) return undefined;
+    const parsed = typeof given === 'string' ? parseJson(given) : { value: given };
+    if ('value' in parsed && isRight(parsed.value)) return withoutNulls(parsed.value);
+    throw new Unusable(`has ${kindOf(given)} under ${key}, expected ${expected}`);
+  };
+  const tools = read('tools', Array.isArray, 'a list of JSON schemas');
+  const others = read('chat_template_kwargs', isMapping, 'a mapping');
+  const template = {
+    ...(isMapping(others) ? others : {}),
+    ...(Array.isArray(tools) && tools.length > 0 ? { tools } : {}),
+  };
+  return Object.keys(template).length === 0 ? undefined : template;
+}
+
+const isNothing = (value: unknown) => value === undefined || value === null || value === '';
+const isMapping = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 function pair(fields: Fields, promptKey: string, origin: Origin): PairRow {
   const prompt = withSystem(readContent(fields[promptKey], promptKey), fields);
@@ -66,6 +141,11 @@ function implicitPair(fields: Fields, origin: Origin): PairRow {
     throw new Unusable(`has an empty ${isEmpty(chosen) ? 'chosen' : 'rejected'}`);
   if (JSON.stringify(chosen) === JSON.stringify(rejected)) {
     throw new Unusable('has no prompt, and chosen equals rejected, so nothing says where the prompt ends');
+  }
+  for (const key of promptLike) {
+    const text = fields[key];
+    if (typeof text === 'string' && text !== '' && typeof chosen === 'string' && !chosen.includes(text))
+      throw new Unusable(`has no prompt, but ${key}; call it prompt if it is one, or leave it out`);
   }
   return splitPair(chosen, rejected, implicitPromptLength(chosen, rejected), origin);
 }

@@ -1,5 +1,5 @@
 import { PrefgradError } from '../../engine/errors.ts';
-import { place, type Content, type Message, type Origin } from './rows.ts';
+import { place, type Content, type Message, type Origin, type Row } from './rows.ts';
 
 /** What of a tokenizer the data needs; `models/tokenizer.ts` has it. */
 export interface TextTokenizer {
@@ -8,7 +8,10 @@ export interface TextTokenizer {
   readonly bosTokenId: number | undefined;
   readonly eosTokenId: number | undefined;
   readonly chatTemplate: string | undefined;
-  applyChatTemplate(messages: readonly Message[], options: { addGenerationPrompt: boolean }): string;
+  applyChatTemplate(
+    messages: readonly Message[],
+    options: { addGenerationPrompt: boolean; variables?: Readonly<Record<string, unknown>> },
+  ): string;
 }
 
 /** A prompt and what may follow it, uncut. */
@@ -27,14 +30,15 @@ export interface Encoded {
  * completion; messages end as their chat template ends them.
  */
 export function encodeRow(
-  prompt: Content,
+  { origin, prompt, template }: Pick<Row, 'origin' | 'prompt' | 'template'>,
   completions: readonly Content[],
   tokenizer: TextTokenizer,
-  origin: Origin,
 ): Encoded {
-  const alone = renderPrompt(prompt, tokenizer, origin);
+  const render: Render = (messages, addGenerationPrompt) =>
+    renderMessages(messages, { addGenerationPrompt, variables: template ?? {} }, tokenizer, origin);
+  const alone = typeof prompt === 'string' ? prompt : render(prompt, true);
   const promptIds = tokenizer.encode(alone);
-  const whole = completions.map((completion) => wholeIds(prompt, completion, tokenizer, origin));
+  const whole = completions.map((completion) => wholeIds(prompt, completion, tokenizer, origin, render));
   const shared = Math.min(...whole.map((ids) => commonPrefixLength(promptIds, ids)));
   return {
     promptIds: promptIds.slice(0, shared),
@@ -44,12 +48,16 @@ export function encodeRow(
   };
 }
 
-function renderPrompt(prompt: Content, tokenizer: TextTokenizer, origin: Origin): string {
-  return typeof prompt === 'string' ? prompt : render(prompt, true, tokenizer, origin);
-}
+type Render = (messages: readonly Message[], addGenerationPrompt: boolean) => string;
 
 /** Prompt and completion together; the two are of one kind. */
-function wholeIds(prompt: Content, completion: Content, tokenizer: TextTokenizer, origin: Origin): number[] {
+function wholeIds(
+  prompt: Content,
+  completion: Content,
+  tokenizer: TextTokenizer,
+  origin: Origin,
+  render: Render,
+): number[] {
   if (typeof prompt === 'string' || typeof completion === 'string') {
     const ids = tokenizer.encode(plainText(prompt) + plainText(completion));
     const eos = tokenizer.eosTokenId;
@@ -60,12 +68,12 @@ function wholeIds(prompt: Content, completion: Content, tokenizer: TextTokenizer
     }
     return ids.at(-1) === eos ? ids : [...ids, eos];
   }
-  return tokenizer.encode(render([...prompt, ...completion], false, tokenizer, origin));
+  return tokenizer.encode(render([...prompt, ...completion], false));
 }
 
-function render(
+function renderMessages(
   messages: readonly Message[],
-  addGenerationPrompt: boolean,
+  options: { addGenerationPrompt: boolean; variables: Readonly<Record<string, unknown>> },
   tokenizer: TextTokenizer,
   origin: Origin,
 ): string {
@@ -75,7 +83,7 @@ function render(
     );
   }
   try {
-    return tokenizer.applyChatTemplate(messages, { addGenerationPrompt });
+    return tokenizer.applyChatTemplate(messages, options);
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);
     throw new PrefgradError(`${place(origin)}: the chat template does not take these messages: ${detail}`);

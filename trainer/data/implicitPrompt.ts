@@ -30,7 +30,7 @@ function characterStart(text: string, index: number): number {
 export function commonMessages(a: readonly Message[], b: readonly Message[]): number {
   const shorter = Math.min(a.length, b.length);
   for (let i = 0; i < shorter; i++) {
-    if (a[i].role !== b[i].role || a[i].content !== b[i].content) return i;
+    if (JSON.stringify(a[i]) !== JSON.stringify(b[i])) return i;
   }
   return Math.max(shorter - 1, 0);
 }

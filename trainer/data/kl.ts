@@ -1,5 +1,5 @@
 import { PrefgradError } from '../../engine/errors.ts';
-import type { RowNote } from './rows.ts';
+import type { Remark } from './rows.ts';
 import { place } from './rows.ts';
 import { completionsOf, type TokenizedRow } from './tokenized.ts';
 
@@ -27,11 +27,12 @@ export function requireKl(batch: readonly TokenizedRow[]): void {
 }
 
 /** What a user is told of rows without a KL completion. */
-export function klRemarks(rows: readonly TokenizedRow[]): RowNote[] {
+export function klRemarks(rows: readonly TokenizedRow[]): Remark[] {
   return rows
     .filter((row) => completionsOf(row).every(({ klIds }) => klIds === null))
     .map(({ origin }) => ({
       origin,
       reason: 'has the prompt of its KL partner, so it adds nothing to the KL term',
+      about: 'KL partner',
     }));
 }

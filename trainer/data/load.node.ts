@@ -1,103 +1,217 @@
 import { PrefgradError } from '../../engine/errors.ts';
 import type { ModelLimits } from '../../models/limits.ts';
-import type { TrainSettings } from '../config.ts';
-import { asCompletions, asPairs, asUnpaired } from './convert.ts';
+import type { DataPart, TrainSettings } from '../config.ts';
+import { needsKl } from '../config/losses.ts';
+import { completions, pairs, unpaired } from './convert.ts';
 import type { TextTokenizer } from './encode.ts';
+import { mix } from './mixture.ts';
 import { checkRows, lengthOf } from './modelLimits.ts';
-import { readRows } from './read.node.ts';
-import type { RowNote, Rows } from './rows.ts';
-import { describeNotes } from './rows.ts';
-import { tokenizeRows } from './tokenize.ts';
+import { checkData, rowsOf } from './read.node.ts';
+import type { Notes, Remark, Row, RowNote } from './rows.ts';
+import { describeNotes, noNotes } from './rows.ts';
+import { SeenRows } from './seen.ts';
+import { findData, type DataFile } from './source.node.ts';
+import { chain, type Stage } from './stage.ts';
+import { RowTokenizer, type TokenizeOptions } from './tokenize.ts';
 import type { TokenizedRow } from './tokenized.ts';
 
-type DataSettings = Pick<
-  TrainSettings,
-  'method' | 'hpo' | 'maxLength' | 'truncation' | 'addBos' | 'perDeviceTrainBatchSize'
->;
-
 export interface LoadedRows {
+  /** Of one epoch: in a mixture the same row may come several times. */
   readonly rows: readonly TokenizedRow[];
   readonly leftOut: readonly RowNote[];
   /** Sentences for the user: what was left out and what is odd. */
   readonly warnings: readonly string[];
 }
 
-/** A data file as it was read, before any model is there. */
-export interface ReadFile {
-  readonly path: string;
-  readonly read: Rows;
+/** Data as it was found and its beginning checked, before any model is there. */
+export interface FoundData {
+  readonly parts: readonly { readonly file: DataFile; readonly weight: number | null }[];
 }
 
-/** Reads a data file. Errors: it is not there, or a line is no JSON; the file and line are named. */
-export const readFileRows = async (path: string): Promise<ReadFile> => ({ path, read: await readRows(path) });
+export interface LoadHooks {
+  /** Percent of what is to be read, or downloaded. */
+  readonly onProgress?: (done: number, total: number) => void;
+  readonly signal?: AbortSignal;
+}
 
 /**
- * Tokenises a file's rows for a method: KTO takes pairs as two judged rows each; KTO's losses get a KL completion
- * per row, in chunks of the batch size. Rows are cut at max_length or at the model's context, whichever is less.
- * Errors: no row that can be used; a token that the model does not know.
+ * Finds data: one path or https:// address, or several with their weights; what is on the web is downloaded. Errors: a
+ * file that is not there; one whose beginning (64 MiB) is not valid, or which has no usable row, with file and line.
  */
-export function loadRows(
-  { path, read }: ReadFile,
-  tokenizer: TextTokenizer,
-  model: ModelLimits,
-  settings: DataSettings,
-  purpose: 'train' | 'evaluate',
-): LoadedRows {
-  const { method, hpo, maxLength, truncation, addBos, perDeviceTrainBatchSize } = settings;
-  const onKto = method === 'kto' || (method === 'hpo' && hpo.base === 'kto');
-  const given = convert(read, settings, purpose);
-  const tokenized = tokenizeRows(given.rows, tokenizer, {
-    maxLength: Math.min(maxLength ?? Infinity, model.contextLength),
-    truncation,
-    addBos,
-    // Held-out rows are one chunk, so that no rest of a batch is left without a partner.
-    ...(onKto ? { klBatchSize: purpose === 'train' ? perDeviceTrainBatchSize : given.rows.length } : {}),
-  });
-  return loaded(path, given, tokenized, model, maxLength);
+export async function findRows(
+  data: string | readonly DataPart[],
+  { onProgress, signal }: LoadHooks = {},
+): Promise<FoundData> {
+  const given = typeof data === 'string' ? [{ path: data, weight: null }] : data;
+  const parts: { file: DataFile; weight: number | null }[] = [];
+  for (const { path, weight } of given) {
+    signal?.throwIfAborted();
+    const percent = percentOf(onProgress);
+    const file = await findData(path, percent);
+    if (parts.some((part) => part.file.name === file.name))
+      throw new PrefgradError(`data: ${file.name} is there twice; name it once, with a weight`);
+    await checkData(file);
+    parts.push({ file, weight });
+  }
+  return { parts };
 }
 
-/** Tokenises a file's rows as they are, to score their completions; rows are cut as `loadRows` cuts them. */
-export function loadRowsForScoring(
-  { path, read }: ReadFile,
+/**
+ * Reads rows and tokenises them on the way, for a method: KTO takes pairs as two judged rows each; KTO's losses get a
+ * KL completion per row, in chunks of the batch size. Rows are cut at max_length or at the model's context, whichever
+ * is less. Memory holds token ids (8 bytes each), and texts where rewards or evaluations read them. Errors: no row that
+ * can be used; a token that the model does not know; a file that is not valid.
+ */
+export function loadRows(
+  data: FoundData,
   tokenizer: TextTokenizer,
   model: ModelLimits,
-  { maxLength, addBos }: { readonly maxLength: number | null; readonly addBos: boolean },
-): LoadedRows {
-  const within = Math.min(maxLength ?? Infinity, model.contextLength);
-  return loaded(
-    path,
-    read,
-    tokenizeRows(read.rows, tokenizer, { maxLength: within, addBos }),
+  settings: TrainSettings,
+  purpose: 'train' | 'evaluate',
+  hooks: LoadHooks = {},
+): Promise<LoadedRows> {
+  const { method, maxLength, truncation, addBos, perDeviceTrainBatchSize, seed } = settings;
+  const options = {
+    ...{ truncation, addBos, keepTexts: purpose === 'evaluate' || method === 'hpo' },
+    // Held-out rows are one chunk, so that no rest of a batch is left without a partner.
+    ...(needsKl(settings) ? { klBatchSize: purpose === 'train' ? perDeviceTrainBatchSize : Infinity } : {}),
+  };
+  return load(
+    data,
+    tokenizer,
     model,
-    maxLength,
+    { ...options, maxLength, seed, convert: conversion(settings, purpose) },
+    hooks,
   );
 }
 
-function loaded(
-  path: string,
-  read: Rows,
-  tokenized: Rows<TokenizedRow>,
+/** Tokenises rows as they are, to score their completions; rows are cut as `loadRows` cuts them. */
+export function loadRowsForScoring(
+  data: FoundData,
+  tokenizer: TextTokenizer,
   model: ModelLimits,
-  maxLength: number | null,
-): LoadedRows {
-  const leftOut = [...read.leftOut, ...tokenized.leftOut];
-  const remarks = [...read.remarks, ...tokenized.remarks];
-  if (tokenized.rows.length === 0)
+  { maxLength, addBos }: { readonly maxLength: number | null; readonly addBos: boolean },
+  hooks: LoadHooks = {},
+): Promise<LoadedRows> {
+  return load(
+    data,
+    tokenizer,
+    model,
+    { maxLength, addBos, keepTexts: false, seed: 0, convert: undefined },
+    hooks,
+  );
+}
+
+type Convert = ((notes: Notes) => Stage<Row, Row>) | undefined;
+
+async function load(
+  { parts }: FoundData,
+  tokenizer: TextTokenizer,
+  model: ModelLimits,
+  options: TokenizeOptions & { readonly seed: number; readonly convert: Convert },
+  { onProgress, signal }: LoadHooks,
+): Promise<LoadedRows> {
+  const { maxLength, seed, convert } = options;
+  const notes = noNotes();
+  const rowTokenizer = new RowTokenizer(
+    tokenizer,
+    { ...options, maxLength: Math.min(maxLength ?? Infinity, model.contextLength) },
+    notes,
+  );
+  const stage = convert === undefined ? rowTokenizer : chain(convert(notes), rowTokenizer);
+  const byFile = new Map<string, TokenizedRow[]>(parts.map(({ file }) => [file.name, []]));
+  const take = (rows: readonly TokenizedRow[]) => {
+    checkRows(rows, model);
+    for (const row of rows) byFile.get(row.origin.file)?.push(row);
+  };
+  const seen = new SeenRows();
+  const percent = percentOf(onProgress);
+  const total = await sizeOf(parts.map(({ file }) => file));
+  let passed = 0;
+  for (const { file } of parts)
+    for await (const some of rowsOf(file, notes, { seen, onBytes: (bytes) => (passed += bytes) }))
+      for (const row of some) {
+        signal?.throwIfAborted();
+        take(stage.push(row));
+        percent(passed, total);
+      }
+  take(stage.end());
+
+  const { leftOut, remarks } = notes;
+  const all = [...byFile.values()].flat();
+  const names = parts.map(({ file }) => file.name).join(', ');
+  if (all.length === 0)
     throw new PrefgradError(
-      `${path}: no row can be used${leftOut.length > 0 ? `; ${describeNotes('left out', leftOut)}` : ''}`,
+      `${names}: no row can be used${leftOut.length > 0 ? `; ${describeNotes('left out', leftOut)}` : ''}`,
     );
-  checkRows(tokenized.rows, model);
+  const epoch = weighted(parts, byFile, seed);
   const warnings = [
     describeNotes('left out', leftOut),
-    describeNotes('used, but look at them', remarks),
-    contextWarning(path, tokenized.rows, model, maxLength),
+    ...describeRemarks(remarks),
+    contextWarning(names, all, model, maxLength),
+    ...(epoch?.warnings ?? []),
   ];
-  return { rows: tokenized.rows, leftOut, warnings: warnings.filter((text) => text !== '') };
+  return { rows: epoch?.rows ?? all, leftOut, warnings: warnings.filter((text) => text !== '') };
+}
+
+/** Times that a file's rows may come in an epoch before it is said. */
+const MANY_TIMES = 4;
+
+/** An epoch of parts with weights, and what a user should know of it; undefined without weights. */
+function weighted(
+  parts: FoundData['parts'],
+  byFile: ReadonlyMap<string, readonly TokenizedRow[]>,
+  seed: number,
+): { rows: TokenizedRow[]; warnings: string[] } | undefined {
+  const mixed = parts.flatMap(({ file: { name }, weight }) =>
+    weight === null ? [] : [{ name, rows: byFile.get(name) ?? [], weight }],
+  );
+  if (mixed.length === 0) return undefined;
+  const { rows, counts } = mix(mixed, seed);
+  const warnings = mixed.flatMap((part, i) => {
+    const times = counts[i] / part.rows.length;
+    return times < MANY_TIMES
+      ? []
+      : `${part.name}: its weight repeats its ${part.rows.length} rows ${times.toPrecision(3)} times in an epoch of ${rows.length}; they may be learnt by heart`;
+  });
+  return { rows, warnings };
+}
+
+/** A sentence for each subject that there are remarks about. */
+function describeRemarks(remarks: readonly Remark[]): string[] {
+  const subjects = [...new Set(remarks.map(({ about }) => about))];
+  return subjects.map((subject) =>
+    describeNotes(
+      'used, but look at them',
+      remarks.filter(({ about }) => about === subject),
+    ),
+  );
+}
+
+async function sizeOf(files: readonly DataFile[]): Promise<number> {
+  let size = 0;
+  for (const file of files) {
+    const source = await file.open();
+    size += source.size;
+    await source.close();
+  }
+  return size;
+}
+
+/** Tells each whole percent once. */
+function percentOf(onProgress: LoadHooks['onProgress']): (done: number, total: number) => void {
+  let told = -1;
+  return (done, total) => {
+    const percent = Math.floor((100 * done) / Math.max(total, 1));
+    if (percent === told) return;
+    told = percent;
+    onProgress?.(percent, 100);
+  };
 }
 
 /** Where the model's context, not max_length, was what rows were cut at. */
 function contextWarning(
-  path: string,
+  names: string,
   rows: readonly TokenizedRow[],
   { contextLength }: ModelLimits,
   maxLength: number | null,
@@ -107,12 +221,12 @@ function contextWarning(
   const given = maxLength === null ? '' : `max_length is ${maxLength}, but `;
   return full === 0
     ? ''
-    : `${path}: ${given}the model's context is ${contextLength} tokens; ${full === 1 ? '1 row was' : `${full} rows were`} cut there`;
+    : `${names}: ${given}the model's context is ${contextLength} tokens; ${full === 1 ? '1 row was' : `${full} rows were`} cut there`;
 }
 
 /** Rows as the method trains on them. Held-out pairs of SFT stay pairs, so that preference accuracy can be told. */
-function convert(read: Rows, { method, hpo }: DataSettings, purpose: 'train' | 'evaluate'): Rows {
-  if (method === 'sft') return purpose === 'train' ? asCompletions(read) : read;
-  if (method === 'kto') return asUnpaired(read);
-  return method === 'hpo' && hpo.base === 'kto' ? read : asPairs(read);
+function conversion({ method, hpo }: TrainSettings, purpose: 'train' | 'evaluate'): Convert {
+  if (method === 'sft') return purpose === 'train' ? completions : undefined;
+  if (method === 'kto') return unpaired;
+  return method === 'hpo' && hpo.base === 'kto' ? undefined : pairs;
 }

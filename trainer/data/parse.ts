@@ -1,14 +1,10 @@
 import { PrefgradError } from '../../engine/errors.ts';
 import { detectRow } from './detect.ts';
-import { lineOfElements, parseJson } from './json.ts';
+import { JsonText } from './json.ts';
 import { Unusable } from './messages.ts';
-import { describeNotes, type Row, type RowNote, type Rows } from './rows.ts';
-
-/** A value of a data file and the line it begins on. */
-interface Entry {
-  readonly value: unknown;
-  readonly line: number;
-}
+import { describeNotes, noNotes, type Notes, type Row, type Rows } from './rows.ts';
+import { SeenRows } from './seen.ts';
+import { runStage, type Entry, type Stage } from './stage.ts';
 
 /**
  * The rows of a JSONL text, or of a JSON array of objects. Rows that can not be used are listed in
@@ -16,7 +12,7 @@ interface Entry {
  * usable row.
  */
 export function parseRows(text: string, file: string): Rows {
-  return collectRows(entries(text.replace(/^\uFEFF/, ''), file), file);
+  return collectRows(runStage([text.replace(/^\uFEFF/, '')], new JsonText(file)), file);
 }
 
 /** Rows that a program holds already; `line` in their origins counts them from 1. */
@@ -28,55 +24,39 @@ export function rowsFromObjects(objects: readonly unknown[], name = 'rows'): Row
 }
 
 function collectRows(found: Iterable<Entry>, file: string): Rows {
-  const rows: Row[] = [];
-  const leftOut: RowNote[] = [];
-  const remarks: RowNote[] = [];
-  for (const { value, line } of found) {
-    const origin = { file, line };
+  const notes = noNotes();
+  const rows = runStage(found, new RowReader(file, notes));
+  if (rows.length === 0) throw noRows(file, notes);
+  return { rows, ...notes };
+}
+
+export function noRows(file: string, { leftOut }: Notes): PrefgradError {
+  const why = leftOut.length === 0 ? 'it holds no rows' : describeNotes('left out', leftOut, 3);
+  return new PrefgradError(`${file}: has no row that can be used: ${why}`);
+}
+
+/** Values of a file to rows; what can not be used, and what is odd, is noted. */
+export class RowReader implements Stage<Entry, Row> {
+  constructor(
+    private readonly file: string,
+    private readonly notes: Notes,
+    private readonly seen = new SeenRows(),
+  ) {}
+
+  push({ value, line }: Entry): readonly Row[] {
+    const origin = { file: this.file, line };
     try {
       const row = detectRow(value, origin);
-      rows.push(row);
-      if (row.kind === 'pair' && JSON.stringify(row.chosen) === JSON.stringify(row.rejected)) {
-        remarks.push({ origin, reason: 'has equal chosen and rejected, which teach no preference' });
-      }
+      this.notes.remarks.push(...this.seen.remarks(row));
+      return [row];
     } catch (error) {
       if (!(error instanceof Unusable)) throw error;
-      leftOut.push({ origin, reason: error.message });
+      this.notes.leftOut.push({ origin, reason: error.message });
+      return [];
     }
   }
-  if (rows.length === 0) {
-    const why = leftOut.length === 0 ? 'it holds no rows' : describeNotes('left out', leftOut, 3);
-    throw new PrefgradError(`${file}: has no row that can be used: ${why}`);
-  }
-  return { rows, leftOut, remarks };
-}
 
-function entries(text: string, file: string): Entry[] {
-  return /^\s*\[/.test(text) ? arrayEntries(text, file) : lineEntries(text, file);
-}
-
-function lineEntries(text: string, file: string): Entry[] {
-  const found: Entry[] = [];
-  for (const [index, line] of text.split('\n').entries()) {
-    if (line.trim() === '') continue;
-    const parsed = parseJson(line);
-    if ('problem' in parsed) {
-      throw new PrefgradError(
-        `${file}:${index + 1}: is not valid JSON: ${parsed.problem}; every line must hold one JSON object`,
-      );
-    }
-    found.push({ value: parsed.value, line: index + 1 });
+  end(): readonly Row[] {
+    return [];
   }
-  return found;
-}
-
-function arrayEntries(text: string, file: string): Entry[] {
-  const parsed = parseJson(text);
-  const elements = lineOfElements(text);
-  if ('problem' in parsed) {
-    const broken = elements.find(({ source }) => 'problem' in parseJson(source)) ?? elements.at(-1);
-    throw new PrefgradError(`${file}:${broken?.line ?? 1}: is not valid JSON: ${parsed.problem}`);
-  }
-  const values: unknown[] = Array.isArray(parsed.value) ? parsed.value : [parsed.value];
-  return values.map((value, index) => ({ value, line: elements[index]?.line ?? 1 }));
 }

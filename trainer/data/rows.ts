@@ -2,12 +2,17 @@
 export interface Message {
   readonly role: string;
   readonly content: string;
+  readonly name?: string;
+  /** What an assistant calls, in OpenAI's form: `{type: 'function', function: {name, arguments}}`. */
+  readonly tool_calls?: readonly unknown[];
+  readonly tool_call_id?: string;
+  readonly reasoning_content?: string;
 }
 
 /** Plain text, or a conversation. */
 export type Content = string | readonly Message[];
 
-/** Where a row came from: the file as it was named, and its line, counted from 1. */
+/** Where a row came from: the file as it was named, and its line, counted from 1 (in Parquet: the row's number). */
 export interface Origin {
   readonly file: string;
   readonly line: number;
@@ -16,6 +21,8 @@ export interface Origin {
 interface Given {
   readonly origin: Origin;
   readonly prompt: Content;
+  /** What else the chat template reads: `tools`, and what the row's `chat_template_kwargs` hold. */
+  readonly template?: Readonly<Record<string, unknown>>;
 }
 
 /** A preference pair: the same kind of content in all three places. */
@@ -47,12 +54,24 @@ export interface RowNote {
   readonly reason: string;
 }
 
-/** Rows that can be used, and every one that can not. */
-export interface Rows<R = Row> {
-  readonly rows: R[];
+/** What is said of a row that is used; remarks on one subject are told together. */
+export interface Remark extends RowNote {
+  readonly about: 'equal sides' | 'repeated' | 'contradicted' | 'merged tokens' | 'KL partner';
+}
+
+/** What reading has to tell, in the order of the rows. */
+export interface Notes {
+  /** Every row that can not be used. */
   readonly leftOut: RowNote[];
   /** Rows that are used although something about them is odd. */
-  readonly remarks: RowNote[];
+  readonly remarks: Remark[];
+}
+
+export const noNotes = (): Notes => ({ leftOut: [], remarks: [] });
+
+/** Rows that can be used, and every one that can not. */
+export interface Rows<R = Row> extends Notes {
+  readonly rows: R[];
 }
 
 /** `rows.jsonl:12`. */

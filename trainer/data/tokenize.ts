@@ -1,6 +1,8 @@
 import { encodeRow, type Encoded, type TextTokenizer } from './encode.ts';
 import { klPartners, klRemarks } from './kl.ts';
-import type { CompletionRow, Content, PairRow, Row, RowNote, Rows, UnpairedRow } from './rows.ts';
+import { noNotes } from './rows.ts';
+import type { CompletionRow, Content, Notes, PairRow, Row, Rows, UnpairedRow } from './rows.ts';
+import { runStage, type Stage } from './stage.ts';
 import type {
   TokenizedCompletion,
   TokenizedPair,
@@ -20,6 +22,8 @@ export interface TokenizeOptions {
   addBos?: boolean;
   /** Rows a batch, to give every row a KL completion (KTO, and HPO on it). */
   klBatchSize?: number;
+  /** Whether rows keep their texts, which rewards and evaluations read; by default they do. */
+  keepTexts?: boolean;
 }
 
 /**
@@ -50,57 +54,90 @@ export function tokenizeRows(
 export function tokenizeRows(
   rows: readonly Row[],
   tokenizer: TextTokenizer,
-  { maxLength, truncation = 'keep_start', addBos = false, klBatchSize }: TokenizeOptions,
+  options: TokenizeOptions,
 ): Rows<TokenizedRow> {
-  const limits: Limits = { maxLength, truncation, bos: addBos ? requireBos(tokenizer) : undefined };
-  const leftOut: RowNote[] = [];
-  const remarks: RowNote[] = [];
-  const kept: { row: Row; encoded: Encoded; promptIds: number[] }[] = [];
-  for (const row of rows) {
-    const { origin } = row;
-    const encoded = encodeRow(row.prompt, contentsOf(row), tokenizer, origin);
-    const fitted = fit(encoded, limits);
-    if (typeof fitted === 'string') leftOut.push({ origin, reason: fitted });
-    else {
-      kept.push({ row, encoded, promptIds: fitted });
-      if (encoded.merged) {
-        remarks.push({
-          origin,
-          reason:
-            'has a prompt whose last tokens change when the completion follows; they count to the completion',
-        });
-      }
-    }
+  const notes = noNotes();
+  return { rows: runStage(rows, new RowTokenizer(tokenizer, options, notes)), ...notes };
+}
+
+interface Kept {
+  readonly row: Row;
+  readonly encoded: Encoded;
+  readonly promptIds: number[];
+}
+
+/** Tokenises rows one after the other; those that get a KL completion wait until their chunk is whole. */
+export class RowTokenizer implements Stage<Row, TokenizedRow> {
+  readonly #limits: Limits;
+  #kept: Kept[] = [];
+
+  constructor(
+    private readonly tokenizer: TextTokenizer,
+    private readonly options: TokenizeOptions,
+    private readonly notes: Notes,
+  ) {
+    const { maxLength, truncation = 'keep_start', addBos = false } = options;
+    this.#limits = { maxLength, truncation, bos: addBos ? requireBos(tokenizer) : undefined };
   }
 
-  const partners =
-    klBatchSize === undefined
-      ? undefined
-      : klPartners(
-          kept.map(({ encoded }) => encoded.promptText),
-          klBatchSize,
-        );
-  const tokenized = kept.map(({ row, encoded, promptIds }, index): TokenizedRow => {
-    const partner = partners?.[index] ?? null;
+  push(row: Row): readonly TokenizedRow[] {
+    const { origin } = row;
+    const encoded = encodeRow(row, contentsOf(row), this.tokenizer);
+    const promptIds = fit(encoded, this.#limits);
+    if (typeof promptIds === 'string') {
+      this.notes.leftOut.push({ origin, reason: promptIds });
+      return [];
+    }
+    if (encoded.merged) {
+      const reason =
+        'has a prompt whose last tokens change when the completion follows; they count to the completion';
+      this.notes.remarks.push({ origin, reason, about: 'merged tokens' });
+    }
+    this.#kept.push({ row, encoded, promptIds });
+    return this.#kept.length < (this.options.klBatchSize ?? 1) ? [] : this.end();
+  }
+
+  end(): readonly TokenizedRow[] {
+    const kept = this.#kept;
+    this.#kept = [];
+    if (this.options.klBatchSize === undefined) return kept.map((row) => this.#tokenized(row, undefined));
+    const prompts = kept.map(({ encoded }) => encoded.promptText);
+    const partners = klPartners(prompts, Math.max(kept.length, 1));
+    const rows = kept.map((row, i) => this.#tokenized(row, kept[partners[i] ?? -1]));
+    this.notes.remarks.push(...klRemarks(rows));
+    return rows;
+  }
+
+  #tokenized({ row, encoded, promptIds }: Kept, partner: Kept | undefined): TokenizedRow {
     const completion = (which: number): TokenizedCompletion => {
       const { ids, text } = encoded.completions[which];
-      return {
-        ids: cutCompletion(ids, promptIds.length, limits),
-        text,
-        klIds:
-          partner === null
-            ? null
-            : cutCompletion(kept[partner].encoded.completions[which].ids, promptIds.length, limits),
-      };
+      const klIds = partner?.encoded.completions[which].ids;
+      const cut = (all: readonly number[]) => cutCompletion(all, promptIds.length, this.#limits);
+      const kept = { ids: cut(ids), klIds: klIds === undefined ? null : cut(klIds) };
+      return keepTexts ? { ...kept, text } : Object.assign(new Textless(), kept);
     };
-    const common = { origin: row.origin, promptIds, promptText: encoded.promptText };
-    if (row.kind === 'pair')
-      return { kind: 'pair', ...common, chosen: completion(0), rejected: completion(1) };
-    if (row.kind === 'completion') return { kind: 'completion', ...common, completion: completion(0) };
-    return { kind: 'unpaired', ...common, completion: completion(0), label: row.label };
-  });
-  if (partners !== undefined) remarks.push(...klRemarks(tokenized));
-  return { rows: tokenized, leftOut, remarks };
+    const { origin } = row;
+    const { promptText } = encoded;
+    const { keepTexts = true } = this.options;
+    const tokenized = { origin, promptIds, ...sidesOf(row, completion) };
+    return keepTexts ? { ...tokenized, promptText } : Object.assign(new Textless(), tokenized);
+  }
+}
+
+/** A row or a completion whose text has been let go. */
+class Textless {
+  get text(): string {
+    throw new Error('the completion was tokenised with keepTexts: false');
+  }
+  get promptText(): string {
+    throw new Error('the row was tokenised with keepTexts: false');
+  }
+}
+
+function sidesOf(row: Row, completion: (which: number) => TokenizedCompletion) {
+  if (row.kind === 'pair') return { kind: row.kind, chosen: completion(0), rejected: completion(1) };
+  if (row.kind === 'completion') return { kind: row.kind, completion: completion(0) };
+  return { kind: row.kind, completion: completion(0), label: row.label };
 }
 
 const contentsOf = (row: Row): Content[] =>

@@ -14,6 +14,10 @@ export interface LossBatch {
   readonly lengths: Tensor;
   /** log p of each label: [labels]. */
   readonly tokenLogps: Tensor;
+  /** The completion that each label belongs to: i32 [labels]. */
+  readonly owners: Tensor;
+  /** Statistics of each label's distribution, [labels, 4]; there if the loss `usesStatistics`. */
+  readonly statistics: Tensor | undefined;
   /** Hidden states after the final norm: [T, C]. */
   readonly hidden: Tensor;
   /** The loss's own inputs, of `inputTypes`. */
@@ -47,6 +51,8 @@ export interface LossNumbers {
 export interface Loss {
   readonly name: string;
   readonly usesReference: boolean;
+  /** Whether its graph reads `statistics`. Default false. */
+  readonly usesStatistics?: boolean;
   /** How microbatches that are accumulated weigh: each alike, or by the number of their labels. */
   readonly average: 'batches' | 'labels';
   /** Parameters of its own, trained beside the model's with their own learning rate and norm (the value head). */

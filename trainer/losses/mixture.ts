@@ -1,0 +1,32 @@
+import { PrefgradError } from '../../engine/errors.ts';
+import { add, affine } from '../../engine/index.ts';
+import type { PairLoss } from './pairs.ts';
+import { meanOverPairs } from './pairs.ts';
+
+export interface MixturePart {
+  readonly loss: PairLoss;
+  /** Default 1. */
+  readonly weight?: number;
+}
+
+/**
+ * Σ w · L over pairwise losses (MPO: Wang et al., arXiv 2411.10442, Eq. 1). The metrics are the first part's.
+ * Errors: no part.
+ */
+export function mixture(parts: readonly MixturePart[]): PairLoss {
+  const [head] = parts;
+  if (head === undefined) throw new PrefgradError('mixture: needs at least one loss');
+  const losses = parts.map(({ loss }) => loss);
+  return meanOverPairs({
+    ...head.loss,
+    name: parts.map(({ loss, weight = 1 }) => `${weight === 1 ? '' : `${weight} `}${loss.name}`).join(' + '),
+    separate: losses.every(({ separate }) => separate),
+    usesStatistics: losses.some(({ usesStatistics }) => usesStatistics === true),
+    inputTypes: (capacity) => Object.assign({}, ...losses.map((loss) => loss.inputTypes(capacity))),
+    inputs: (...from) => Object.assign({}, ...losses.map((loss) => loss.inputs(...from))),
+    perPair: (batch) =>
+      parts
+        .map(({ loss, weight = 1 }) => affine(loss.perPair(batch), weight))
+        .reduce((a, b) => add(a, b)),
+  });
+}
