@@ -4,6 +4,7 @@ import { formatDuration, formatNumber } from '../trainer/report/numbers.ts';
 
 /** What each phase is called while it goes on. */
 export const phaseNames: Record<Phase, string> = {
+  data: 'reading the data, percent',
   load: 'loading the model',
   rewards: 'auxiliary rewards',
   reference: 'reference log-probs',

@@ -1,19 +1,30 @@
-import { canShare, coreCount } from './wasm/features.ts';
 import { WasmDevice } from './wasm/device.ts';
+import { canShare, coreCount } from './wasm/features.ts';
+import { FEATURES, LIMITS, adapterName, findGpu, isSoftware, requestAdapter } from './webgpu/gpu.ts';
 
 export interface DeviceStatus {
   readonly name: 'webgpu' | 'wasm' | 'reference';
   readonly available: boolean;
   readonly detail: string;
-  /** Whether `auto` takes it. */
+  /** Whether `auto` takes it, and why. */
   readonly auto: boolean;
+  readonly reason?: string;
+  /** Of an adapter: those that matter here, in bytes or numbers. */
+  readonly limits?: Readonly<Record<string, number>>;
+  /** Of an adapter: those that shaders here can use. */
+  readonly features?: readonly string[];
 }
 
 /** What can compute here, and what `auto` takes. */
 export async function describeDevices(): Promise<DeviceStatus[]> {
+  const gpus = await webgpuStatuses();
+  const wasm = await wasmStatus();
+  const reason = gpus.some((gpu) => gpu.available)
+    ? 'the adapter computes on the CPU, where WebAssembly is faster'
+    : 'there is no GPU to use';
   return [
-    { name: 'webgpu', available: false, detail: 'not built yet in prefgrad 0.1', auto: false },
-    await wasmStatus(),
+    ...gpus,
+    { ...wasm, ...(wasm.available && !gpus.some((gpu) => gpu.auto) ? { auto: true, reason } : {}) },
     {
       name: 'reference',
       available: true,
@@ -21,6 +32,26 @@ export async function describeDevices(): Promise<DeviceStatus[]> {
       auto: false,
     },
   ];
+}
+
+/** The adapters that the runtime offers: the fast one, which `auto` takes unless it is a software one, and a frugal one. */
+async function webgpuStatuses(): Promise<DeviceStatus[]> {
+  const adapter = await requestAdapter();
+  if (typeof adapter === 'string')
+    return [{ name: 'webgpu', available: false, detail: adapter, auto: false }];
+  const frugal = await (await findGpu())?.requestAdapter({ powerPreference: 'low-power' });
+  const others = frugal && adapterName(frugal) !== adapterName(adapter) ? [frugal] : [];
+  return [adapter, ...others].map((one, i) => {
+    const software = isSoftware(one);
+    return {
+      name: 'webgpu',
+      available: true,
+      detail: adapterName(one) + (software ? '; a software adapter' : ''),
+      ...(i === 0 && !software ? { auto: true, reason: 'a GPU is faster than the CPU' } : { auto: false }),
+      limits: Object.fromEntries(LIMITS.map((name) => [name, one.limits[name]])),
+      features: FEATURES.filter((name) => one.features.has(name)),
+    };
+  });
 }
 
 async function wasmStatus(): Promise<DeviceStatus> {
@@ -33,7 +64,7 @@ async function wasmStatus(): Promise<DeviceStatus> {
       name: 'wasm',
       available: true,
       detail: `${device.simd} SIMD, ${limits}, up to 4 GiB`,
-      auto: true,
+      auto: false,
     };
   } catch (error) {
     return {

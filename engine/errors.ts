@@ -7,3 +7,8 @@ export class PrefgradError extends Error {
 export class ShapeError extends PrefgradError {
   override readonly name = 'ShapeError';
 }
+
+/** The GPU went away, with all numbers on it. */
+export class DeviceLostError extends PrefgradError {
+  override readonly name = 'DeviceLostError';
+}

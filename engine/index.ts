@@ -1,7 +1,7 @@
 export type { Device, Executable, InputNumbers, MemoryUse, Numbers } from './backend.ts';
 export type { Program, Traced, Update } from './compile.ts';
 export { compile, variablesOf } from './compile.ts';
-export { PrefgradError, ShapeError } from './errors.ts';
+export { DeviceLostError, PrefgradError, ShapeError } from './errors.ts';
 export { grad } from './grad.ts';
 export { Tensor, Variable } from './graph.ts';
 export type { Attrs, Op, Sample, SampleInput, Value } from './op.ts';
@@ -13,6 +13,8 @@ export { WasmDevice } from './wasm/device.ts';
 export type { WasmOptions } from './wasm/device.ts';
 export type { KernelTime, ProfiledRun } from './wasm/profile.ts';
 export { Profile, chromeTrace } from './wasm/profile.ts';
+export { WebGpuDevice } from './webgpu/device.ts';
+export type { WebGpuOptions } from './webgpu/device.ts';
 export type { DeviceChoice } from './openDevice.ts';
 export { openDevice } from './openDevice.ts';
 export { data, tensor } from './eager.ts';

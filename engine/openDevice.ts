@@ -1,7 +1,8 @@
 import type { Device } from './backend.ts';
-import { PrefgradError } from './errors.ts';
 import { ReferenceDevice } from './reference/device.ts';
 import { WasmDevice } from './wasm/device.ts';
+import { WebGpuDevice } from './webgpu/device.ts';
+import { isSoftware, requestAdapter } from './webgpu/gpu.ts';
 
 export interface DeviceChoice {
   readonly device: 'auto' | 'webgpu' | 'wasm' | 'reference';
@@ -9,12 +10,16 @@ export interface DeviceChoice {
   readonly threads?: number | null | undefined;
 }
 
-/** Opens the device that is asked for; `auto` is WebAssembly. Errors say what is not available here, and why. */
+/**
+ * Opens the device that is asked for; `auto` is WebGPU where there is an adapter that is no software one, and
+ * WebAssembly else. Errors say what is not available here, and why.
+ */
 export async function openDevice({ device, threads }: DeviceChoice): Promise<Device> {
   if (device === 'reference') return new ReferenceDevice();
-  if (device === 'webgpu')
-    throw new PrefgradError(
-      'device webgpu is not available yet in prefgrad 0.1; use auto, wasm or reference',
-    );
+  if (device === 'webgpu') return WebGpuDevice.create();
+  if (device === 'auto') {
+    const adapter = await requestAdapter();
+    if (typeof adapter !== 'string' && !isSoftware(adapter)) return WebGpuDevice.create();
+  }
   return WasmDevice.create({ threads: threads ?? undefined });
 }

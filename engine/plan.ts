@@ -153,15 +153,16 @@ export function makePlan(
     inputs: readonly Place[],
     taken: readonly Place[],
   ): Place | undefined {
-    const bytes = node.types[index] ? align(bytesOf(node.types[index])) : 0;
+    const bytes = node.types[index] ? bytesOf(node.types[index]) : 0;
     for (const [from, to] of node.op.inPlace?.(
       node.attrs,
       node.inputs.map((x) => x.type),
     ) ?? []) {
-      const place = inputs[from];
-      if (to !== index || place?.kind !== 'arena') continue;
+      const [place, x] = [inputs[from], node.inputs[from]];
+      // An operand that is broadcast is smaller, though both may fit into the same aligned bytes.
+      if (to !== index || place?.kind !== 'arena' || !x || bytesOf(x.type) !== bytes) continue;
       const { storage } = place;
-      const free = pending.get(storage) === 0 && storage.bytes === bytes;
+      const free = pending.get(storage) === 0 && storage.bytes === align(bytes);
       const shared = inputs.some((p, i) => i !== from && p.kind === 'arena' && p.storage === storage);
       const used = taken.some((p) => p.kind === 'arena' && p.storage === storage);
       if (free && !shared && !used) return place;

@@ -2,5 +2,12 @@
 export { parseConfig, parseSettings, type ParseOptions } from './config/parse.ts';
 export { knownKeys } from './config/keys.ts';
 export { optimizerSteps, warmupStepCount } from './config/steps.ts';
-export type { DataPart, HpoSettings, Method, SamplingSettings, TrainConfig, TrainSettings } from './config/types.ts';
+export type {
+  DataPart,
+  HpoSettings,
+  Method,
+  SamplingSettings,
+  TrainConfig,
+  TrainSettings,
+} from './config/types.ts';
 export type { RewardConfig } from './rewards/reward.ts';

@@ -36,7 +36,9 @@ export function labelWeights(sequences: readonly Sequence[]): number[] {
   return sequences.flatMap(({ promptIds, completions, labelPrompt, tailWeight = 1 }) => {
     const first = promptIds.length > 0 ? 0 : 1;
     const shortest = Math.min(...completions.map((ids) => ids.length));
-    const weights = completions.flatMap((ids) => ids.map((_, i) => (i < shortest ? 1 : tailWeight)).slice(first));
+    const weights = completions.flatMap((ids) =>
+      ids.map((_, i) => (i < shortest ? 1 : tailWeight)).slice(first),
+    );
     return labelPrompt ? [...weights, ...promptIds.slice(1).map(() => 1)] : weights;
   });
 }

@@ -1,6 +1,6 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { sizeOf } from '../engine/index.ts';
+import { DeviceLostError, PrefgradError, sizeOf } from '../engine/index.ts';
 import { saveModelFiles } from '../models/files/save.node.ts';
 import { recoverCheckpoints } from './checkpoint.node.ts';
 import type { TrainConfig } from './config.ts';
@@ -45,6 +45,11 @@ export async function train(config: TrainConfig, { signal, onEvent }: TrainHooks
   const session = await openSession({ ...config, maxPositions: positionsFor(config), onProgress });
   try {
     await new Run(config, files, session, signal, onEvent, began).run();
+  } catch (error) {
+    if (!(error instanceof DeviceLostError)) throw error;
+    throw new PrefgradError(
+      `${error.message}; go on from the last checkpoint in ${config.outputDir} with resume_from_checkpoint=true`,
+    );
   } finally {
     await session.dispose();
   }

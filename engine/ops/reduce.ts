@@ -126,12 +126,14 @@ function reduceAxis(x: Tensor, axis: number, asMean: boolean): Tensor {
 
 /** Sums a gradient back to the type that was broadcast. */
 export function sumTo(dy: Tensor, type: TensorType): Tensor {
-  if (sameShape(dy.shape, type.shape)) return dy;
+  // A first dimension that counts rows is summed even where its capacity is 1: no row may be there.
+  const countsRows = dy.rows !== undefined && type.rows === undefined;
+  if (sameShape(dy.shape, type.shape) && !countsRows) return dy;
   let x = dy;
   const lead = dy.shape.length - type.shape.length;
   const target = [...new Array<number>(lead).fill(1), ...type.shape];
   for (let from = 0; from < target.length; from++) {
-    if (target[from] !== 1 || x.shape[from] === 1) continue;
+    if (target[from] !== 1 || (x.shape[from] === 1 && !(countsRows && from === 0))) continue;
     let to = from + 1;
     while (to < target.length && target[to] === 1 && x.shape[to] !== 1) to++;
     x = apply(reduceOp, [x], { from, to, mean: false });

@@ -2,12 +2,12 @@ import type { Device, Executable, InputNumbers, MemoryUse, Numbers } from '../ba
 import { countsOf } from '../backend.ts';
 import type { Program } from '../compile.ts';
 import { variablesOf } from '../compile.ts';
-import { PrefgradError } from '../errors.ts';
+import { DeviceLostError, PrefgradError } from '../errors.ts';
 import type { Variable } from '../graph.ts';
 import type { Plan } from '../plan.ts';
 import { bytesOf, format, sizeOf, trueShape } from '../shape.ts';
 import type { Capabilities, CountRows, Region } from './dispatch.ts';
-import { COUNT_BYTES, MOST_COUNTS, align } from './dispatch.ts';
+import { ALIGNMENT, COUNT_BYTES, MOST_COUNTS, align } from './dispatch.ts';
 import { adapterName, requestAdapter, requestDevice } from './gpu.ts';
 import type { Linked } from './link.ts';
 import { countNames, link, placeRegion, planFor } from './link.ts';
@@ -55,8 +55,10 @@ export class WebGpuDevice implements Device {
   readonly #staging: Staging;
   /** Variables that came with numbers, as a model's weights; and those that start at zeros. Most dispatches write to one of them alone. */
   readonly #pools: { readonly written: Slabs; readonly zeroed: Slabs };
-  #arena: GPUBuffer | undefined;
+  /** Intermediate tensors of whichever program runs: one buffer, or several where one cannot be large enough. */
+  #arena: readonly GPUBuffer[] = [];
   #failure: string | undefined;
+  #lost: string | undefined;
   #disposed = false;
 
   private constructor(
@@ -89,7 +91,7 @@ export class WebGpuDevice implements Device {
 
   get memory(): MemoryUse {
     const variables = this.#pools.written.used + this.#pools.zeroed.used;
-    let arena = this.#arena?.size ?? 0;
+    let arena = this.#arenaBytes;
     for (const { step } of this.#loaded) arena += step.size;
     return { variables, arena, total: variables + arena };
   }
@@ -130,7 +132,8 @@ export class WebGpuDevice implements Device {
 
   async load(program: Program): Promise<Executable> {
     this.#check();
-    const plan = planFor(program, this.capabilities);
+    const plan = planFor(program, this.capabilities, this.#blockBytes);
+    this.#checkSizes(plan);
     const dispatches = link(plan, this.capabilities);
     for (const variable of variablesOf(program)) this.#slotOf(variable, this.#pools.zeroed);
     this.#reserveArena(plan.arenaBytes);
@@ -172,6 +175,20 @@ export class WebGpuDevice implements Device {
     this.#loaded.clear();
     this.#variables.clear();
     return Promise.resolve();
+  }
+
+  /** Errors: a tensor that no binding can hold, named with its size and the adapter's limit. */
+  #checkSizes({ steps, program }: Plan): void {
+    const limit = this.gpu.limits.maxStorageBufferBindingSize;
+    for (const { node, workspace } of steps)
+      for (const [what, bytes] of [
+        ...node.types.map((type) => [`a tensor ${format(type)}`, bytesOf(type)] as const),
+        ['a workspace', workspace?.bytes ?? 0] as const,
+      ])
+        if (bytes > limit)
+          throw new PrefgradError(
+            `${program.name}: ${what} of ${node.op.name} has ${bytes} bytes, and ${this.description} binds at most ${limit} (maxStorageBufferBindingSize); a smaller batch or max_length, or device wasm`,
+          );
   }
 
   /** Encodes and submits at once; resolves when the outputs have come back. */
@@ -265,13 +282,17 @@ export class WebGpuDevice implements Device {
       const slot = this.#slotOf(home, this.#pools.zeroed);
       return { buffer: slot.buffer, offset: slot.offset + offset };
     }
-    if (this.#arena === undefined) throw new Error('a plan runs without an arena');
-    return { buffer: this.#arena, offset };
+    return {
+      buffer: at(this.#arena, Math.floor(offset / this.#blockBytes)),
+      offset: offset % this.#blockBytes,
+    };
   }
 
   /** Equal for regions that lie in one buffer. */
-  #bufferKey({ home }: Region): unknown {
-    return typeof home === 'string' ? home : this.#slotOf(home, this.#pools.zeroed).buffer;
+  #bufferKey({ home, offset }: Region): unknown {
+    if (home === 'inputs') return home;
+    if (home === 'arena') return Math.floor(offset / this.#blockBytes);
+    return this.#slotOf(home, this.#pools.zeroed).buffer;
   }
 
   /** A variable's memory, given and zeroed where it has none yet. */
@@ -288,15 +309,31 @@ export class WebGpuDevice implements Device {
     return slot;
   }
 
+  get #arenaBytes(): number {
+    return this.#arena.reduce((sum, buffer) => sum + buffer.size, 0);
+  }
+
+  /** Bytes of the arena's buffers; no tensor lies in two. */
+  get #blockBytes(): number {
+    return Math.floor(this.gpu.limits.maxBufferSize / ALIGNMENT) * ALIGNMENT;
+  }
+
   #reserveArena(bytes: number): void {
-    if (bytes <= (this.#arena?.size ?? 0)) return;
+    if (bytes <= this.#arenaBytes) return;
     for (const loaded of this.#loaded) loaded.groups = undefined;
-    this.#arena?.destroy();
-    this.#arena = storageBuffer(this.gpu, bytes, 'intermediate tensors');
+    for (const buffer of this.#arena) buffer.destroy();
+    this.#arena = Array.from({ length: Math.ceil(bytes / this.#blockBytes) }, (_, i) =>
+      storageBuffer(
+        this.gpu,
+        Math.min(this.#blockBytes, bytes - i * this.#blockBytes),
+        'intermediate tensors',
+      ),
+    );
   }
 
   /** Errors that the GPU reported since the last call. */
   #check(): void {
+    if (this.#lost !== undefined) throw new DeviceLostError(`${this.description}: ${this.#lost}`);
     if (this.#failure !== undefined) throw new PrefgradError(`${this.description}: ${this.#failure}`);
     if (this.#disposed) throw new PrefgradError(`${this.description}: the device was disposed`);
   }

@@ -60,18 +60,23 @@ export const FEATURES = [
   'chromium-experimental-subgroup-matrix',
 ] as const;
 
+/** Limits that decide what fits and how it is tiled. */
+export const LIMITS = [
+  'maxBufferSize',
+  'maxStorageBufferBindingSize',
+  'maxComputeWorkgroupStorageSize',
+  'maxStorageBuffersPerShaderStage',
+  'maxComputeInvocationsPerWorkgroup',
+] as const;
+
 /** A device with the adapter's own limits, since the defaults are those of the weakest GPU. */
 export async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
   const { limits } = adapter;
-  const names = [
-    ...(['maxBufferSize', 'maxStorageBufferBindingSize', 'maxComputeWorkgroupStorageSize'] as const),
-    ...(['maxStorageBuffersPerShaderStage', 'maxComputeInvocationsPerWorkgroup'] as const),
-  ];
   try {
     return await adapter.requestDevice({
       label: 'prefgrad',
       requiredFeatures: FEATURES.filter((name) => adapter.features.has(name)) as GPUFeatureName[],
-      requiredLimits: Object.fromEntries(names.map((name) => [name, limits[name]])),
+      requiredLimits: Object.fromEntries(LIMITS.map((name) => [name, limits[name]])),
     });
   } catch (error) {
     throw new PrefgradError(

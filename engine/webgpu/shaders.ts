@@ -1,12 +1,38 @@
+import attention from '../../shaders/attention.wgsl';
+import attentionGrad from '../../shaders/attentionGrad.wgsl';
+import attentionTiles from '../../shaders/attentionTiles.wgsl';
+import activation from '../../shaders/activation.wgsl';
 import common from '../../shaders/common.wgsl';
+import dropout from '../../shaders/dropout.wgsl';
 import elementwise from '../../shaders/elementwise.wgsl';
 import layout from '../../shaders/layout.wgsl';
 import matmul from '../../shaders/matmul.wgsl';
+import norm from '../../shaders/norm.wgsl';
 import reduce from '../../shaders/reduce.wgsl';
+import rope from '../../shaders/rope.wgsl';
+import softmax from '../../shaders/softmax.wgsl';
+import rows from '../../shaders/rows.wgsl';
+import optimizer from '../../shaders/optimizer.wgsl';
+import tokenLogProbs from '../../shaders/tokenLogProbs.wgsl';
 import { PrefgradError } from '../errors.ts';
 
 /** Every shader file, as it stands in shaders/. */
-export const shaderFiles = { elementwise, layout, matmul, reduce };
+export const shaderFiles = {
+  attention: `${attentionTiles}\n${attention}`,
+  attentionGrad: `${attentionTiles}\n${attentionGrad}`,
+  activation,
+  dropout,
+  elementwise,
+  layout,
+  matmul,
+  norm,
+  reduce,
+  rope,
+  softmax,
+  rows,
+  optimizer,
+  tokenLogProbs,
+};
 export type ShaderFile = keyof typeof shaderFiles;
 
 /** A storage binding that a file declares. */

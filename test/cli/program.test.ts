@@ -301,12 +301,23 @@ describe('score, evaluate and devices', () => {
 
   it('devices lists them', async () => {
     const devices: Work['devices'] = async () => [
-      { name: 'webgpu', available: false, detail: 'this runtime has no navigator.gpu', auto: false },
-      { name: 'wasm', available: true, detail: '2 threads, relaxed SIMD', auto: true },
+      {
+        ...{
+          name: 'webgpu',
+          available: true,
+          detail: 'SwiftShader, google; a software adapter',
+          auto: false,
+        },
+        ...{ limits: { maxBufferSize: 1073741824 }, features: ['subgroups', 'timestamp-query'] },
+      },
+      { name: 'wasm', available: true, detail: '2 threads, relaxed SIMD', auto: true, reason: 'no GPU' },
     ];
     expect((await cli(['devices'], { devices })).out).toMatchInlineSnapshot(`
-      "webgpu  not available  this runtime has no navigator.gpu
-      wasm    available      2 threads, relaxed SIMD (auto)
+      "webgpu  available      SwiftShader, google; a software adapter
+              maxBufferSize  1,073,741,824
+              features       subgroups, timestamp-query
+      wasm    available      2 threads, relaxed SIMD
+      auto takes wasm: no GPU
       "
     `);
     expect(JSON.parse((await cli(['devices', '--json'], { devices })).out)).toHaveLength(2);

@@ -252,7 +252,7 @@ describe('mistakes', () => {
   it('are found where keys are missing', () => {
     expect(mistakes({})).toEqual([
       'c.yaml: model: is missing, expected a model folder, a .gguf file or a hub id',
-      'c.yaml: data: is missing, expected the path of a .jsonl or .json file',
+      'c.yaml: data: is missing, expected the path or https:// address of a .jsonl, .json, .csv, .tsv or .parquet file, or a list of such files',
       'c.yaml: method: is missing, expected dpo, kto, sft or hpo',
     ]);
   });
@@ -273,7 +273,6 @@ describe('what this version does not have', () => {
     [{ simpo_gamma: 1 }, 'simpo_gamma: 1 is not available yet'],
     [{ cpo_alpha: 0 }, 'cpo_alpha: 0 is not available yet'],
     [{ lora: { r: 4, lora_alpha: 8, lora_dropout: 0, target_modules: ['q_proj'] } }, 'lora: '],
-    [{ device: 'webgpu' }, 'device: webgpu is not available yet'],
     [
       { loss_type: 'ipo' },
       'loss_type: ipo is not available yet in prefgrad 0.1; method dpo has sigmoid so far',

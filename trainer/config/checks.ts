@@ -20,9 +20,6 @@ export function unavailable(given: GivenSettings): string[] {
       `${toSnake(key)}: ${show(value)} is not available yet in prefgrad 0.1; leave it at ${show(defaults[key])}`,
     );
   }
-  if (given.device === 'webgpu') {
-    mistakes.push('device: webgpu is not available yet in prefgrad 0.1; take auto, wasm or reference');
-  }
   return mistakes;
 }
 

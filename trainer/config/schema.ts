@@ -98,14 +98,16 @@ export const dataShape = {
   weight: z.number().gt(0).describe('a number above 0'),
 };
 
-const dataFile = 'a .jsonl, .json, .csv, .tsv or .parquet file (its path or https:// address)';
+const dataFile = 'the path or https:// address of a .jsonl, .json, .csv, .tsv or .parquet file';
 
 /** One file, or a list of files: each entry a path, or a mapping. */
 const dataFiles = z.preprocess(
   (value) => {
     const entries: unknown = typeof value === 'string' && value !== '' ? [value] : value;
     if (!Array.isArray(entries)) return value;
-    return entries.map((entry: unknown) => (typeof entry === 'string' ? { path: entry } : entry));
+    return entries.map((entry: unknown) =>
+      typeof entry === 'string' && entry !== '' ? { path: entry } : entry,
+    );
   },
   z.array(z.looseObject(dataShape).partial({ weight: true })).min(1),
 );
@@ -114,7 +116,7 @@ export const settingsShape = {
   /** A folder in Hugging Face's layout, a .gguf file, or a hub id. */
   model: z.string().min(1).describe('a model folder, a .gguf file or a hub id'),
   /** The training rows. */
-  data: dataFiles.describe(`${dataFile}, or a list of such files with path and weight`),
+  data: dataFiles.describe(`${dataFile}, or a list of such files`),
   /** Held-out rows. */
   evalData: dataFiles.nullable().describe(`${dataFile}, a list of such files, or null`),
   outputDir: path('a folder'),

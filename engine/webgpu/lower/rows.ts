@@ -37,8 +37,7 @@ const elementDispatch = (
 });
 
 const isNarrow = (x: TensorType, y: TensorType): boolean =>
-  widthOf(x) <= NARROW &&
-  (y.shape[0] ?? 0) * widthOf(x) <= MOST_ELEMENTS_PER_ENTRY * entriesOf(x);
+  widthOf(x) <= NARROW && (y.shape[0] ?? 0) * widthOf(x) <= MOST_ELEMENTS_PER_ENTRY * entriesOf(x);
 
 const sortedSizes = (x: TensorType): number[] => [4 * entriesOf(x), 4 * entriesOf(x)];
 

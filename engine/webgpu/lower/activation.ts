@@ -1,0 +1,38 @@
+import type { Lowering, Operand } from '../dispatch.ts';
+import { elementsOf, groupList, operand, widthOf } from '../dispatch.ts';
+import { GROUP } from './elementwise.ts';
+
+type Named = Readonly<Record<string, Operand>>;
+
+/** One dispatch over elements; names of the inputs and outputs as in shaders/activation.wgsl. */
+const activation = (
+  entry: string,
+  inputNames: readonly string[],
+  outputNames: readonly string[],
+  exact = false,
+): Lowering => ({
+  lower({ inputs, outputs, countOf }) {
+    const { type } = operand(outputs, 0);
+    const named = (names: readonly string[], operands: readonly Operand[]): Named =>
+      Object.fromEntries(names.map((name, i) => [name, operand(operands, i)]));
+    return [
+      {
+        shader: 'activation',
+        entry,
+        constants: { PLACE: countOf(type).place, WIDTH: widthOf(type), EXACT: Number(exact) },
+        reads: named(inputNames, inputs),
+        writes: named(outputNames, outputs),
+        workgroups: (rows) => groupList(Math.ceil(elementsOf(type, rows) / GROUP)),
+      },
+    ];
+  },
+});
+
+export const activationLowerings: Record<string, Lowering> = {
+  gelu: activation('gelu', ['x'], ['y']),
+  geluGrad: activation('geluGrad', ['x', 'dy'], ['y']),
+  geluErf: activation('gelu', ['x'], ['y'], true),
+  geluErfGrad: activation('geluGrad', ['x', 'dy'], ['y'], true),
+  swiglu: activation('swiglu', ['x', 'up'], ['y']),
+  swigluGrad: activation('swigluGrad', ['x', 'up', 'dy'], ['y', 'dUp']),
+};
