@@ -1,6 +1,6 @@
 import { PrefgradError, ShapeError } from './errors.ts';
 import type { Node } from './graph.ts';
-import { Tensor } from './graph.ts';
+import { Tensor, applyAll, outputOf } from './graph.ts';
 import { add } from './ops/elementwise.ts';
 import { fill, zeros } from './ops/layout.ts';
 import { format, sizeOf } from './shape.ts';
@@ -17,11 +17,23 @@ export function reachable(roots: readonly Tensor[]): Node[] {
   return [...seen].sort((a, b) => a.id - b.id);
 }
 
+export interface GradOptions {
+  /**
+   * Outputs of cheap ops (norms, activations: op.cheap) are computed again where the gradient needs them, instead of
+   * being kept from the forward pass: the same numbers, in less memory.
+   */
+  readonly recompute?: boolean;
+}
+
 /**
  * Gradients of a scalar with respect to tensors, as more graph (reverse mode). A tensor that the loss does not
  * depend on has a gradient of zeros.
  */
-export function grad(loss: Tensor, wrt: readonly Tensor[]): Tensor[] {
+export function grad(
+  loss: Tensor,
+  wrt: readonly Tensor[],
+  { recompute = false }: GradOptions = {},
+): Tensor[] {
   if (sizeOf(loss.shape) !== 1)
     throw new ShapeError(`grad: the loss must be one number, got ${format(loss.type)}; take its sum or mean`);
   const nodes = reachable([loss]);
@@ -30,6 +42,7 @@ export function grad(loss: Tensor, wrt: readonly Tensor[]): Tensor[] {
   for (const node of nodes)
     if (wanted.has(node) || node.inputs.some((t) => onPath.has(t.node))) onPath.add(node);
 
+  const again = recompute ? recomputed() : (t: Tensor) => t;
   const grads = new Map<string, Tensor>([[loss.key, fill(loss.type, 1)]]);
   for (const node of nodes.reverse()) {
     if (!onPath.has(node) || node.inputs.length === 0) continue;
@@ -38,7 +51,12 @@ export function grad(loss: Tensor, wrt: readonly Tensor[]): Tensor[] {
     if (dOutputs.every((d) => d === undefined)) continue;
     const { op, inputs, attrs } = node;
     if (op.gradient === undefined) throw new PrefgradError(`${op.name} has no gradient; detach its inputs?`);
-    const dInputs = op.gradient({ inputs, outputs, attrs, grads: dOutputs });
+    const dInputs = op.gradient({
+      inputs: inputs.map(again),
+      outputs: outputs.map(again),
+      attrs,
+      grads: dOutputs,
+    });
     node.inputs.forEach((x, i) => {
       const dx = dInputs[i];
       if (dx === undefined || !onPath.has(x.node)) return;
@@ -47,4 +65,17 @@ export function grad(loss: Tensor, wrt: readonly Tensor[]): Tensor[] {
     });
   }
   return wrt.map((t) => grads.get(t.key) ?? zeros(t.type));
+}
+
+/** Gives cheap tensors anew, each once. The attribute keeps common subexpressions from being shared with the old ones. */
+function recomputed(): (t: Tensor) => Tensor {
+  const made = new Map<Node, readonly Tensor[]>();
+  const again = (t: Tensor): Tensor => {
+    const { op, inputs, attrs } = t.node;
+    if (op.cheap !== true) return t;
+    const outputs = made.get(t.node) ?? applyAll(op, inputs.map(again), { ...attrs, again: true });
+    made.set(t.node, outputs);
+    return outputOf(outputs, t.index);
+  };
+  return again;
 }

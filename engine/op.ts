@@ -52,6 +52,8 @@ export interface Op<A extends Attrs = Attrs> {
   inPlace?(attrs: A, inputs: readonly TensorType[]): readonly (readonly [number, number])[];
   /** The output that can be added onto one more, last input of its shape (attrs.accumulate says that it is there). */
   readonly accumulates?: number;
+  /** Computing it again takes little time beside what keeping its outputs takes of memory. */
+  readonly cheap?: boolean;
   /** The outputs are the inputs' bytes under another shape: no kernel runs. */
   readonly view?: boolean;
   readonly samples: readonly Sample<A>[];

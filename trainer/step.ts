@@ -69,6 +69,7 @@ export class LossProgram {
       const gradients = grad(
         mul(graph.loss, weight),
         optimizer.parameters.map((p) => p.variable.tensor),
+        { recompute: true },
       );
       return { outputs, updates: optimizer.accumulate(gradients) };
     });

@@ -10,6 +10,7 @@ const C1 = 0.044715;
 
 export const geluOp: Op<NoAttrs> = {
   name: 'gelu',
+  cheap: true,
   shape: (types) => [expectSame('gelu', types)],
   gradient: ({ inputs: [x], grads: [dy] }) => [x && dy && apply(geluGradOp, [x, dy], {})],
   define([x], [y]) {
@@ -44,6 +45,7 @@ const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 
 export const swigluOp: Op<NoAttrs> = {
   name: 'swiglu',
+  cheap: true,
   shape: (types) => [expectSame('swiglu', types)],
   gradient({ inputs: [gate, up], grads: [dy] }) {
     return gate && up && dy ? applyAll(swigluGradOp, [gate, up, dy], {}) : [];

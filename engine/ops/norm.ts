@@ -26,6 +26,7 @@ const samples = (vectors: number): Sample<NormAttrs>[] => [
 
 export const layerNormOp: Op<NormAttrs> = {
   name: 'layerNorm',
+  cheap: true,
   shape([x, weight, bias]) {
     const t = expectType('layerNorm', 'x', x, 'f32', 2);
     for (const [name, v] of [
@@ -96,6 +97,7 @@ export const layerNorm = (x: Tensor, weight: Tensor, bias: Tensor, eps: number):
 
 export const rmsNormOp: Op<NormAttrs> = {
   name: 'rmsNorm',
+  cheap: true,
   shape([x, weight]) {
     const t = defined('rmsNorm', x);
     expectSize(

@@ -15,11 +15,13 @@ import {
   fill,
   format,
   gatherRows,
+  gelu,
   grad,
   i32,
   linear,
   matmul,
   mul,
+  rmsNorm,
   sum,
   tensor,
   tokenLogProbs,
@@ -244,5 +246,29 @@ describe('data', () => {
     const x = tensor([3], []);
     const [dx] = grad(mul(detach(x), x), [x]) as [Tensor];
     expect([...(await data(dx))]).toEqual([3]);
+  });
+});
+
+describe('gradients that compute cheap activations again', () => {
+  const blocks = (recompute: boolean) =>
+    compile('blocks', { x: f32([64, 32]), w: f32([32, 32]) }, ({ x, w }) => {
+      let y = x;
+      const ones = fill(f32([32]), 1);
+      for (let i = 0; i < 4; i++) y = add(y, matmul(gelu(matmul(rmsNorm(y, ones, 1e-5), w)), w));
+      return { outputs: { dw: grad(sum(y), [w], { recompute })[0] } };
+    });
+  const run = async (recompute: boolean) => {
+    const device = await WasmDevice.create({ threads: 1 });
+    const executable = await device.load(blocks(recompute));
+    const x = Float32Array.from({ length: 64 * 32 }, (_, i) => Math.sin(i));
+    const { dw } = await executable.run({ x, w: x.subarray(0, 32 * 32) });
+    await device.dispose();
+    return { dw, bytes: executable.arenaBytes };
+  };
+
+  it('are the same to the bit, in less memory', async () => {
+    const [kept, again] = [await run(false), await run(true)];
+    expect(again.dw).toEqual(kept.dw);
+    expect(again.bytes).toBeLessThan(0.8 * kept.bytes);
   });
 });
