@@ -10,6 +10,8 @@ export interface ChatMessage {
 export interface ChatTemplateOptions {
   /** Ends the text where the assistant's next message begins. */
   readonly addGenerationPrompt?: boolean;
+  /** What else the template reads: `tools` (a list of JSON schemas), `enable_thinking`, … */
+  readonly variables?: Readonly<Record<string, unknown>>;
 }
 
 /** Renders conversations as one text; `tokens` are what a template may name, e.g. bos_token. */
@@ -34,11 +36,14 @@ export class ChatTemplate {
   /** The conversation as text. What the template refuses (say, two user turns in a row) is a PrefgradError. */
   render(
     messages: readonly ChatMessage[],
-    { addGenerationPrompt = false }: ChatTemplateOptions = {},
+    { addGenerationPrompt = false, variables = {} }: ChatTemplateOptions = {},
   ): string {
     try {
+      // Transformers always passes tools, None where there are none.
       return this.#template.render({
         ...this.#tokens,
+        tools: null,
+        ...variables,
         messages: messages.map((turn) => ({ ...turn })),
         add_generation_prompt: addGenerationPrompt,
       });

@@ -40,6 +40,14 @@ export class ConfigReader {
       );
   }
 
+  /** What a table has under the key's value; a value that is not in it is refused as by `oneOf`. */
+  choice<T>(key: string, table: Readonly<Record<string, T>>, fallback: string): T {
+    this.oneOf(key, Object.keys(table), fallback);
+    const chosen = Object.entries(table).find(([name]) => name === (this.json[key] ?? fallback));
+    if (chosen === undefined) throw new PrefgradError(`config.json: ${key} has no ${fallback}`);
+    return chosen[1];
+  }
+
   object(key: string): ConfigReader | undefined {
     const value = this.json[key];
     if (value === undefined || value === null) return undefined;

@@ -1,6 +1,7 @@
 import { PrefgradError } from '../engine/errors.ts';
-import { add, attention, conv1d, gatherRows, gelu, layerNorm, split } from '../engine/index.ts';
+import { add, attention, conv1d, gatherRows, layerNorm, split } from '../engine/index.ts';
 import type { Tensor, Variable } from '../engine/index.ts';
+import { readActivation } from './activation.ts';
 import type { ConfigReader } from './config.ts';
 import type { Attend, LanguageModel, ModelInputs } from './model.ts';
 import { ParameterList } from './model.ts';
@@ -15,7 +16,7 @@ export function gpt2(config: ConfigReader): LanguageModel {
   const contextLength = config.integer('n_positions');
   const inner = config.integer('n_inner', 4 * C);
   const eps = config.number('layer_norm_epsilon', 1e-5);
-  config.oneOf('activation_function', ['gelu_new', 'gelu_pytorch_tanh', 'gelu_fast'], 'gelu_new');
+  const activate = readActivation(config, 'activation_function', 'gelu_new');
   config.oneOf('scale_attn_weights', [true], true);
   config.oneOf('scale_attn_by_inverse_layer_idx', [false], false);
   config.oneOf('add_cross_attention', [false], false);
@@ -76,7 +77,7 @@ export function gpt2(config: ConfigReader): LanguageModel {
           Tensor,
         ];
         x = add(x, project(look(layer, q, k, v), block.output));
-        x = add(x, project(gelu(project(normalise(x, block.norm2), block.up)), block.down));
+        x = add(x, project(activate(project(normalise(x, block.norm2), block.up)), block.down));
       });
       return normalise(x, finalNorm);
     },

@@ -1,50 +1,128 @@
 import { PrefgradError } from '../engine/errors.ts';
-import { add, attention, gatherRows, linear, rmsNorm, rope, swiglu } from '../engine/index.ts';
+import { add, attention, linear, reshape, rmsNorm, swiglu } from '../engine/index.ts';
 import type { Tensor, Variable } from '../engine/index.ts';
 import type { ConfigReader } from './config.ts';
 import type { Attend, LanguageModel, ModelInputs } from './model.ts';
 import { ParameterList } from './model.ts';
-import { rotaryFrequencies, rotaryTables } from './rope.ts';
+import { paddedEmbedding } from './paddedEmbedding.ts';
+import { readRope, rotary } from './rope.ts';
 
-/** What differs between the models that share Llama's shape. */
+/** What differs between the models that share Llama's shape; numbers are Transformers' defaults. */
 interface LlamaOptions {
   readonly type: string;
   readonly qkvBias: boolean;
   readonly outputBias: boolean;
   readonly mlpBias: boolean;
+  readonly maxPositions: number;
+  /** Where the config does not say; all heads have their own where this does not either. */
+  readonly kvHeads?: number;
+  readonly headDim?: number;
+  /** Queries and keys are normalised within their heads. */
+  readonly headNorms?: boolean;
+  /** Positions up to which attention through a sliding window sees all there is. */
+  readonly window?: number;
 }
 
 /** Llama (Touvron et al., arXiv 2302.13971), SmolLM2 among others: grouped KV heads, RoPE, SwiGLU, RMS norms. */
-export function llama(config: ConfigReader, maxPositions?: number): LanguageModel {
+export function llama(config: ConfigReader, positions?: number): LanguageModel {
   const bias = config.boolean('attention_bias', false);
   const mlpBias = config.boolean('mlp_bias', false);
-  return build(config, maxPositions, { type: 'llama', qkvBias: bias, outputBias: bias, mlpBias });
+  return build(config, positions, {
+    type: 'llama',
+    qkvBias: bias,
+    outputBias: bias,
+    mlpBias,
+    maxPositions: 2048,
+  });
+}
+
+/** Mistral (arXiv 2310.06825): Llama without biases, with a sliding window. */
+export function mistral(config: ConfigReader, positions?: number): LanguageModel {
+  return build(config, positions, {
+    type: 'mistral',
+    qkvBias: false,
+    outputBias: false,
+    mlpBias: false,
+    maxPositions: 131072,
+    kvHeads: 8,
+    window: config.get('sliding_window') === null ? Infinity : config.integer('sliding_window', 4096),
+  });
 }
 
 /** Qwen2 (arXiv 2407.10671): Llama with a bias on q, k and v. */
-export function qwen2(config: ConfigReader, maxPositions?: number): LanguageModel {
-  config.oneOf('use_sliding_window', [false], false);
-  return build(config, maxPositions, { type: 'qwen2', qkvBias: true, outputBias: false, mlpBias: false });
+export function qwen2(config: ConfigReader, positions?: number): LanguageModel {
+  return build(config, positions, {
+    type: 'qwen2',
+    qkvBias: true,
+    outputBias: false,
+    mlpBias: false,
+    maxPositions: 32768,
+    kvHeads: 32,
+    window: slidingWindow(config),
+  });
 }
 
-function build(config: ConfigReader, maxPositions: number | undefined, options: LlamaOptions): LanguageModel {
+/** Qwen3 (arXiv 2505.09388): Llama with RMS norms on each head's queries and keys. */
+export function qwen3(config: ConfigReader, positions?: number): LanguageModel {
+  const bias = config.boolean('attention_bias', false);
+  return build(config, positions, {
+    type: 'qwen3',
+    qkvBias: bias,
+    outputBias: bias,
+    mlpBias: false,
+    maxPositions: 32768,
+    kvHeads: 32,
+    headDim: 128,
+    headNorms: true,
+    window: slidingWindow(config),
+  });
+}
+
+/** The smallest window of a Qwen's layers: layers from `max_window_layers` on have one, if any do. */
+function slidingWindow(config: ConfigReader): number {
+  const types: unknown = config.get('layer_types') ?? [];
+  const known: readonly unknown[] = ['full_attention', 'sliding_attention'];
+  if (!Array.isArray(types) || types.some((type) => !known.includes(type)))
+    throw new PrefgradError(
+      `config.json: layer_types ${JSON.stringify(types)} is not supported; supported: a list of ${known.join(' and ')}`,
+    );
+  const used = config.boolean('use_sliding_window', false) && config.get('sliding_window') !== null;
+  const some =
+    types.length > 0
+      ? types.includes('sliding_attention')
+      : config.integer('num_hidden_layers') > config.number('max_window_layers', 28);
+  return used && some ? config.integer('sliding_window', 4096) : Infinity;
+}
+
+function build(config: ConfigReader, most: number | undefined, options: LlamaOptions): LanguageModel {
   const C = config.integer('hidden_size');
   const layers = config.integer('num_hidden_layers');
   const heads = config.integer('num_attention_heads');
-  const kvHeads = config.integer('num_key_value_heads', heads);
-  const headDim = config.integer('head_dim', C / heads);
+  /** Absent, a key has the family's default; null, it follows from the others. */
+  const optional = (key: string, absent: number | undefined, derived: number): number =>
+    config.get(key) === null ? derived : config.integer(key, absent ?? derived);
+  const kvHeads = optional('num_key_value_heads', options.kvHeads, heads);
+  const headDim = optional('head_dim', options.headDim, Math.floor(C / heads));
   const inner = config.integer('intermediate_size');
   const vocabSize = config.integer('vocab_size');
-  const contextLength = config.integer('max_position_embeddings');
+  const maxPositions = config.integer('max_position_embeddings', options.maxPositions);
   const eps = config.number('rms_norm_eps', 1e-6);
-  config.oneOf('hidden_act', ['silu'], 'silu');
+  config.oneOf('hidden_act', ['silu', 'swish'], 'silu');
   if (heads % kvHeads !== 0)
     throw new PrefgradError(
       `config.json: ${heads} attention heads cannot share ${kvHeads} key-value heads evenly`,
     );
-
-  if (headDim % 2 !== 0)
-    throw new PrefgradError(`config.json: head_dim must be even for rotary embeddings, got ${headDim}`);
+  const settings = readRope(config, maxPositions, {
+    theta: 'rope_theta',
+    part: 'partial_rotary_factor',
+    defaultPart: 1,
+  });
+  if (settings.part !== 1)
+    throw new PrefgradError(
+      `config.json: partial_rotary_factor ${settings.part} is not supported for ${options.type}; expected 1`,
+    );
+  const positions = Math.min(maxPositions, most ?? maxPositions, options.window ?? Infinity);
+  const { constants, rotate } = rotary(settings, headDim, positions);
 
   const std = config.number('initializer_range', 0.02);
   const list = new ParameterList(std);
@@ -52,7 +130,10 @@ function build(config: ConfigReader, maxPositions: number | undefined, options: 
     weight: list.matrix(`${name}.weight`, [output, input]),
     bias: bias ? list.bias(`${name}.bias`, output) : undefined,
   });
+  const headNorm = (name: string) =>
+    options.headNorms === true ? list.norm(`${name}.weight`, headDim) : undefined;
   const embedding = list.matrix('model.embed_tokens.weight', [vocabSize, C]);
+  const { embed, tables } = paddedEmbedding(embedding, config.get('pad_token_id'));
   const blocks = Array.from({ length: layers }, (_, i) => {
     const name = `model.layers.${i}`;
     return {
@@ -60,6 +141,8 @@ function build(config: ConfigReader, maxPositions: number | undefined, options: 
       q: dense(`${name}.self_attn.q_proj`, C, heads * headDim, options.qkvBias),
       k: dense(`${name}.self_attn.k_proj`, C, kvHeads * headDim, options.qkvBias),
       v: dense(`${name}.self_attn.v_proj`, C, kvHeads * headDim, options.qkvBias),
+      qNorm: headNorm(`${name}.self_attn.q_norm`),
+      kNorm: headNorm(`${name}.self_attn.k_norm`),
       output: dense(`${name}.self_attn.o_proj`, heads * headDim, C, options.outputBias),
       norm2: list.norm(`${name}.post_attention_layernorm.weight`, C),
       gate: dense(`${name}.mlp.gate_proj`, C, inner, options.mlpBias),
@@ -72,11 +155,16 @@ function build(config: ConfigReader, maxPositions: number | undefined, options: 
     ? embedding
     : list.matrix('lm_head.weight', [vocabSize, C]);
 
-  const positions = Math.min(contextLength, maxPositions ?? contextLength);
-  const { cos, sin } = rotaryTables(rotaryFrequencies(config, headDim), positions);
   const shape = { heads, kvHeads, headDim };
   const project = (x: Tensor, { weight, bias }: { weight: Variable; bias: Variable | undefined }) =>
     linear(x, weight.tensor, bias?.tensor);
+  /** RMS norm within each head of x [T, heads · headDim]. */
+  const normalise = (x: Tensor, norm: Variable | undefined): Tensor => {
+    const [T = 0, width = 0] = x.shape;
+    return norm === undefined
+      ? x
+      : reshape(rmsNorm(reshape(x, [T, width / headDim, headDim]), norm.tensor, eps), [T, width]);
+  };
 
   return {
     type: options.type,
@@ -87,17 +175,18 @@ function build(config: ConfigReader, maxPositions: number | undefined, options: 
     layers,
     attention: shape,
     parameters: list.parameters,
-    constants: [cos, sin],
+    constants: [...constants, ...tables],
     head,
     hidden(inputs: ModelInputs, attend?: Attend): Tensor {
       const look: Attend = attend ?? ((_, q, k, v) => attention(q, k, v, inputs.segments, shape));
-      const rotate = (x: Tensor) =>
-        rope(x, inputs.positions, cos.variable.tensor, sin.variable.tensor, headDim);
-      let x = gatherRows(embedding.tensor, inputs.tokens); // [T, C]
+      const place = (x: Tensor, norm: Variable | undefined): Tensor =>
+        rotate(normalise(x, norm), inputs.positions);
+      let x = embed(inputs.tokens); // [T, C]
       blocks.forEach((block, layer) => {
         const y = rmsNorm(x, block.norm1.tensor, eps);
         const [q, k, v] = [block.q, block.k, block.v].map((p) => project(y, p)) as [Tensor, Tensor, Tensor];
-        x = add(x, project(look(layer, rotate(q), rotate(k), v), block.output));
+        const [placedQ, placedK] = [place(q, block.qNorm), place(k, block.kNorm)];
+        x = add(x, project(look(layer, placedQ, placedK, v), block.output));
         const z = rmsNorm(x, block.norm2.tensor, eps);
         x = add(x, project(swiglu(project(z, block.gate), project(z, block.up)), block.down));
       });

@@ -85,6 +85,13 @@ export function writeConstants(model: LanguageModel, device: Device): void {
   for (const { variable, numbers } of model.constants) device.write(variable, numbers);
 }
 
+/** A weight's names in files: its own, the base model's, and what newer versions call GPT-NeoX's head in memory. */
+const namesOf = (name: string): string[] => [
+  name,
+  name.replace(/^(transformer|model|gpt_neox)\./, ''),
+  name.replace(/^embed_out\./, 'lm_head.'),
+];
+
 /**
  * Reads all weights into a device. Errors name the file and tensor that is missing or has another shape than
  * config.json says.
@@ -99,9 +106,7 @@ export async function loadWeights(
   const present = new Set(files.tensorNames());
   const total = model.parameters.length;
   for (const [done, { variable }] of model.parameters.entries()) {
-    const name = [variable.name, variable.name.replace(/^(transformer|model)\./, '')].find((n) =>
-      present.has(n),
-    );
+    const name = namesOf(variable.name).find((n) => present.has(n));
     if (name === undefined)
       throw new PrefgradError(
         `${files.name}: tensor ${variable.name} is missing; is config.json of this model?`,

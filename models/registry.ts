@@ -1,7 +1,8 @@
 import { PrefgradError } from '../engine/errors.ts';
 import { ConfigReader } from './config.ts';
 import { gpt2 } from './gpt2.ts';
-import { llama, qwen2 } from './llama.ts';
+import { gptNeoX } from './gptNeoX.ts';
+import { llama, mistral, qwen2, qwen3 } from './llama.ts';
 import type { LanguageModel } from './model.ts';
 
 /** Architectures by Transformers' model_type. A new one is a file and a line. */
@@ -9,8 +10,11 @@ const architectures: Readonly<
   Record<string, (config: ConfigReader, maxPositions?: number) => LanguageModel>
 > = {
   gpt2,
+  gpt_neox: gptNeoX,
   llama,
+  mistral,
   qwen2,
+  qwen3,
 };
 
 /**
@@ -20,7 +24,8 @@ const architectures: Readonly<
 export function createModel(config: Readonly<Record<string, unknown>>, maxPositions?: number): LanguageModel {
   const reader = new ConfigReader(config);
   const type = reader.get('model_type');
-  const build = typeof type === 'string' ? architectures[type] : undefined;
+  const build =
+    typeof type === 'string' && Object.hasOwn(architectures, type) ? architectures[type] : undefined;
   if (build === undefined)
     throw new PrefgradError(
       `config.json: model_type ${JSON.stringify(type)} is not supported; supported: ${Object.keys(architectures).join(', ')}`,

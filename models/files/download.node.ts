@@ -17,6 +17,20 @@ export interface DownloadRequest {
   /** What progress and errors call it. */
   readonly file: string;
   readonly onProgress: (progress: DownloadProgress) => void;
+  /** What errors advise; a model's file by default. */
+  readonly advice?: Readonly<Record<keyof typeof modelAdvice, string>>;
+}
+
+const modelAdvice = {
+  failed: 'download the model yourself and give its folder',
+  forbidden: 'the model is private or gated, so download it with its owner’s tools and give the folder',
+  refused: 'check the id, and HF_ENDPOINT if it is set',
+};
+
+/** What a server said of a file. */
+export interface Downloaded {
+  readonly commit: string | undefined;
+  readonly etag: string | undefined;
 }
 
 /** Attempts in a row that bring no new byte before giving up. */
@@ -31,9 +45,7 @@ class Interrupted extends Error {}
  * the server's copy is still the same (Range with If-Range). Resolves to undefined when the server has no
  * such file; `commit` is what the hub's X-Repo-Commit header says. Other failures are a PrefgradError.
  */
-export async function download(
-  request: DownloadRequest,
-): Promise<{ commit: string | undefined } | undefined> {
+export async function download(request: DownloadRequest): Promise<Downloaded | undefined> {
   for (let fruitless = 0; ;) {
     const before = await sizeOf(`${request.path}.part`);
     try {
@@ -44,7 +56,7 @@ export async function download(
       if (fruitless === FRUITLESS_ATTEMPTS) {
         throw new PrefgradError(
           `${request.url}: the download failed (${error.message}); check the connection and run the command again, ` +
-            'which goes on where it stopped, or download the model yourself and give its folder',
+            `which goes on where it stopped, or ${(request.advice ?? modelAdvice).failed}`,
         );
       }
       if (fruitless > 0) await sleep(250 * 2 ** fruitless);
@@ -57,7 +69,8 @@ async function attempt({
   path,
   file,
   onProgress,
-}: DownloadRequest): Promise<{ commit: string | undefined } | undefined> {
+  advice = modelAdvice,
+}: DownloadRequest): Promise<Downloaded | undefined> {
   const part = `${path}.part`;
   const etagFile = `${path}.etag`;
   let received = await sizeOf(part);
@@ -82,10 +95,8 @@ async function attempt({
   if (!response.ok || response.body === null) {
     await discard();
     throw new PrefgradError(
-      `${url}: the server answered ${response.status}` +
-        (response.status === 401 || response.status === 403
-          ? '; the model is private or gated, so download it with its owner’s tools and give the folder'
-          : '; check the id, and HF_ENDPOINT if it is set'),
+      `${url}: the server answered ${response.status}; ` +
+        (response.status === 401 || response.status === 403 ? advice.forbidden : advice.refused),
     );
   }
   if (!continues(response, received)) {
@@ -124,7 +135,8 @@ async function attempt({
     if ((await sizeOf(path)) !== received) throw error;
   });
   await rm(etagFile, { force: true });
-  return { commit: response.headers.get('x-repo-commit') ?? undefined };
+  const header = (name: string) => response.headers.get(name) ?? undefined;
+  return { commit: header('x-repo-commit'), etag: header('etag') };
 }
 
 /** Whether the answer is the rest of the file, from the byte that was asked for. */

@@ -4,9 +4,15 @@ import type { GgufMetadata } from './ggufMetadata.ts';
 import type { JsonObject } from './json.ts';
 import { fitLlama3Scaling } from './ropeFactors.ts';
 
-export type GgufArchitecture = 'llama' | 'qwen2' | 'gpt2';
+export type GgufArchitecture = 'llama' | 'qwen2' | 'qwen3' | 'gpt2' | 'gptneox';
 
-const architectures: readonly string[] = ['llama', 'qwen2', 'gpt2'] satisfies GgufArchitecture[];
+const architectures: readonly string[] = [
+  'llama',
+  'qwen2',
+  'qwen3',
+  'gpt2',
+  'gptneox',
+] satisfies GgufArchitecture[];
 
 const isSupported = (name: string): name is GgufArchitecture => architectures.includes(name);
 
@@ -32,8 +38,18 @@ export async function ggufConfig(file: GgufFile, tied: boolean): Promise<JsonObj
     torch_dtype: 'float32',
     vocab_size: embeddingRows(file),
   };
-  const config = architecture === 'gpt2' ? gpt2Config(file.metadata) : await llamaConfig(file, architecture);
-  return withoutUndefined({ ...config, ...shared });
+  return withoutUndefined({ ...(await configOf(file, architecture)), ...shared });
+}
+
+async function configOf(file: GgufFile, architecture: GgufArchitecture): Promise<JsonObject> {
+  switch (architecture) {
+    case 'gpt2':
+      return gpt2Config(file.metadata);
+    case 'gptneox':
+      return gptNeoXConfig(file.metadata);
+    default:
+      return llamaConfig(file, architecture);
+  }
 }
 
 function gpt2Config(metadata: GgufMetadata): JsonObject {
@@ -50,7 +66,33 @@ function gpt2Config(metadata: GgufMetadata): JsonObject {
   };
 }
 
-async function llamaConfig(file: GgufFile, architecture: 'llama' | 'qwen2'): Promise<JsonObject> {
+/** llama.cpp keeps neither θ nor the activation: they are those of all models that were published. */
+function gptNeoXConfig(metadata: GgufMetadata): JsonObject {
+  const hidden = metadata.count('gptneox.embedding_length');
+  const heads = metadata.count('gptneox.attention.head_count');
+  return {
+    architectures: ['GPTNeoXForCausalLM'],
+    model_type: 'gpt_neox',
+    hidden_act: 'gelu',
+    hidden_size: hidden,
+    intermediate_size: metadata.count('gptneox.feed_forward_length'),
+    layer_norm_eps: shortest(metadata.number('gptneox.attention.layer_norm_epsilon')),
+    max_position_embeddings: metadata.count('gptneox.context_length'),
+    num_attention_heads: heads,
+    num_hidden_layers: metadata.count('gptneox.block_count'),
+    rotary_emb_base: shortest(metadata.optionalNumber('gptneox.rope.freq_base') ?? 10_000),
+    rotary_pct: metadata.count('gptneox.rope.dimension_count') / (hidden / heads),
+    use_parallel_residual: metadata.optionalBoolean('gptneox.use_parallel_residual') ?? true,
+  };
+}
+
+const causalLmClasses = {
+  llama: 'LlamaForCausalLM',
+  qwen2: 'Qwen2ForCausalLM',
+  qwen3: 'Qwen3ForCausalLM',
+};
+
+async function llamaConfig(file: GgufFile, architecture: 'llama' | 'qwen2' | 'qwen3'): Promise<JsonObject> {
   const { metadata } = file;
   const key = (suffix: string) => `${architecture}.${suffix}`;
   const hidden = metadata.count(key('embedding_length'));
@@ -66,9 +108,12 @@ async function llamaConfig(file: GgufFile, architecture: 'llama' | 'qwen2'): Pro
   if (valueDim !== headDim) throw refuse(`has keys of ${headDim} and values of ${valueDim} per head`);
   const rotated = metadata.optionalCount(key('rope.dimension_count')) ?? headDim;
   if (rotated !== headDim) throw refuse(`rotates ${rotated} of a head's ${headDim} values`);
+  const window = metadata.optionalCount(key('attention.sliding_window'));
+  if (window !== undefined) throw refuse(`attends through a window of ${window} tokens`);
+  const attentionBias = file.tensors.has('blk.0.attn_q.bias');
 
   return {
-    architectures: [architecture === 'llama' ? 'LlamaForCausalLM' : 'Qwen2ForCausalLM'],
+    architectures: [causalLmClasses[architecture]],
     model_type: architecture,
     hidden_act: 'silu',
     hidden_size: hidden,
@@ -81,10 +126,8 @@ async function llamaConfig(file: GgufFile, architecture: 'llama' | 'qwen2'): Pro
     rms_norm_eps: shortest(metadata.number(key('attention.layer_norm_rms_epsilon'))),
     rope_theta: theta,
     rope_scaling: await ropeScaling(file, architecture, { theta, headDim }),
-    ...(architecture === 'llama' && {
-      attention_bias: file.tensors.has('blk.0.attn_q.bias'),
-      mlp_bias: file.tensors.has('blk.0.ffn_up.bias'),
-    }),
+    ...(architecture !== 'qwen2' && { attention_bias: attentionBias }),
+    ...(architecture === 'llama' && { mlp_bias: file.tensors.has('blk.0.ffn_up.bias') }),
   };
 }
 

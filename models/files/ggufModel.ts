@@ -11,7 +11,8 @@ import type { FileSource } from './source.ts';
 
 /**
  * Opens a GGUF file as the model it was made from: configuration, tensors and tokenizer as in Hugging
- * Face's folder, layouts undone and blocks dequantized. Architectures: llama, qwen2, gpt2.
+ * Face's folder, layouts undone and blocks dequantized. Architectures: llama (Mistral too), qwen2,
+ * qwen3, gpt2, gptneox.
  */
 export async function openGgufModel(source: FileSource): Promise<ModelFiles> {
   const file = await openGguf(source);
@@ -83,7 +84,8 @@ function checkLayoutFits(
     (layout.kind === 'interleaved' &&
       shape.length > 0 &&
       shape[0] > 0 &&
-      shape[0] % (2 * layout.heads) === 0);
+      shape[0] % (2 * layout.heads) === 0) ||
+    (layout.kind === 'fused' && shape.length > 0 && shape[0] % (3 * layout.heads) === 0);
   if (!fits) {
     throw new PrefgradError(
       `${file}: tensor ${tensor} has shape [${shape.join(', ')}], which does not fit the model's heads; is the file whole?`,

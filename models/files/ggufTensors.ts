@@ -1,4 +1,5 @@
 import { PrefgradError } from '../../engine/errors.ts';
+import type { GgufArchitecture } from './ggufConfig.ts';
 
 /** How a tensor's rows or columns are arranged in GGUF, and so what has to be undone. */
 export type GgufLayout =
@@ -6,7 +7,9 @@ export type GgufLayout =
   /** Stored [out, in], wanted [in, out]: GPT-2's Conv1D. */
   | { readonly kind: 'transposed' }
   /** Rows of each head interleaved for ggml's rotary pairs (2 i, 2 i + 1), wanted (i, i + half). */
-  | { readonly kind: 'interleaved'; readonly heads: number };
+  | { readonly kind: 'interleaved'; readonly heads: number }
+  /** All heads' queries, then their keys, then their values, wanted together head by head: GPT-NeoX's. */
+  | { readonly kind: 'fused'; readonly heads: number };
 
 export interface GgufTensorPlace {
   /** Its name in Hugging Face's layout. */
@@ -32,6 +35,12 @@ const llamaNames: Readonly<Record<string, string>> = {
   ffn_down: 'mlp.down_proj',
 };
 
+const qwen3Names: Readonly<Record<string, string>> = {
+  ...llamaNames,
+  attn_q_norm: 'self_attn.q_norm',
+  attn_k_norm: 'self_attn.k_norm',
+};
+
 const gpt2Names: Readonly<Record<string, string>> = {
   token_embd: 'transformer.wte',
   position_embd: 'transformer.wpe',
@@ -45,6 +54,29 @@ const gpt2Names: Readonly<Record<string, string>> = {
   ffn_down: 'mlp.c_proj',
 };
 
+const gptNeoXNames: Readonly<Record<string, string>> = {
+  token_embd: 'gpt_neox.embed_in',
+  output_norm: 'gpt_neox.final_layer_norm',
+  output: 'embed_out',
+  attn_norm: 'input_layernorm',
+  ffn_norm: 'post_attention_layernorm',
+  attn_qkv: 'attention.query_key_value',
+  attn_output: 'attention.dense',
+  ffn_up: 'mlp.dense_h_to_4h',
+  ffn_down: 'mlp.dense_4h_to_h',
+};
+
+/** Tensors' names, and what their layers' names begin with. */
+const placing: Readonly<
+  Record<GgufArchitecture, { names: Readonly<Record<string, string>>; layers: string }>
+> = {
+  llama: { names: llamaNames, layers: 'model.layers' },
+  qwen2: { names: llamaNames, layers: 'model.layers' },
+  qwen3: { names: qwen3Names, layers: 'model.layers' },
+  gpt2: { names: gpt2Names, layers: 'transformer.h' },
+  gptneox: { names: gptNeoXNames, layers: 'gpt_neox.layers' },
+};
+
 export interface GgufHeads {
   readonly heads: number;
   readonly keyValueHeads: number;
@@ -56,12 +88,12 @@ export interface GgufHeads {
  */
 export function placeGgufTensor(
   file: string,
-  architecture: 'llama' | 'qwen2' | 'gpt2',
+  architecture: GgufArchitecture,
   tensor: string,
   { heads, keyValueHeads }: GgufHeads,
 ): GgufTensorPlace | undefined {
   if (tensor === 'rope_freqs.weight') return undefined;
-  const names = architecture === 'gpt2' ? gpt2Names : llamaNames;
+  const { names, layers } = placing[architecture];
   const parts = /^(?:blk\.(\d+)\.)?(\w+)\.(weight|bias)$/.exec(tensor);
   const [, block, part = '', kind] = parts ?? [];
   if (!Object.hasOwn(names, part)) {
@@ -69,11 +101,11 @@ export function placeGgufTensor(
       `${file}: tensor ${tensor} is not one of a ${architecture} model's; the model has parts that are not supported here`,
     );
   }
-  const layers = architecture === 'gpt2' ? 'transformer.h' : 'model.layers';
   const name = `${block === undefined ? '' : `${layers}.${block}.`}${names[part]}.${kind}`;
   if (architecture === 'gpt2' && block !== undefined && kind === 'weight' && !part.endsWith('norm')) {
     return { name, layout: transposed };
   }
+  if (architecture === 'gptneox' && part === 'attn_qkv') return { name, layout: { kind: 'fused', heads } };
   if (architecture === 'llama' && part === 'attn_q') return { name, layout: { kind: 'interleaved', heads } };
   if (architecture === 'llama' && part === 'attn_k') {
     return { name, layout: { kind: 'interleaved', heads: keyValueHeads } };
@@ -95,6 +127,8 @@ export function undoLayout(layout: GgufLayout, shape: readonly number[], values:
       return transpose(values, shape[0], shape[1]);
     case 'interleaved':
       return deinterleave(values, shape[0], layout.heads);
+    case 'fused':
+      return fuse(values, layout.heads);
   }
 }
 
@@ -126,6 +160,19 @@ function deinterleave(values: Float32Array, rows: number, heads: number): Float3
     const within = row % headDim;
     const target = head * headDim + (within % 2) * half + (within >> 1);
     out.set(values.subarray(row * width, (row + 1) * width), target * width);
+  }
+  return out;
+}
+
+/** [3, heads, ...] to [heads, 3, ...]. */
+function fuse(values: Float32Array, heads: number): Float32Array {
+  const size = values.length / (3 * heads);
+  const out = new Float32Array(values.length);
+  for (let part = 0; part < 3; part++) {
+    for (let head = 0; head < heads; head++) {
+      const from = (part * heads + head) * size;
+      out.set(values.subarray(from, from + size), (head * 3 + part) * size);
+    }
   }
   return out;
 }

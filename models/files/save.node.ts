@@ -22,9 +22,11 @@ const torchNames = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' } as const
 
 const causalLmClasses: Readonly<Record<string, string>> = {
   gpt2: 'GPT2LMHeadModel',
+  gpt_neox: 'GPTNeoXForCausalLM',
   llama: 'LlamaForCausalLM',
   mistral: 'MistralForCausalLM',
   qwen2: 'Qwen2ForCausalLM',
+  qwen3: 'Qwen3ForCausalLM',
 };
 
 /**

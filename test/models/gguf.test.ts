@@ -8,6 +8,7 @@ import { openModelBlobs } from '../../models/files/open.ts';
 import { fitLlama3Scaling } from '../../models/files/ropeFactors.ts';
 import { memorySource } from '../../models/files/source.ts';
 import { openFileSource } from '../../models/files/source.node.ts';
+import { createModel } from '../../models/registry.ts';
 
 /** Made by fixtures/gguf/make.py with llama.cpp's own Python package. */
 const fixture = (file: string) => join(import.meta.dirname, '../fixtures/gguf', file);
@@ -75,7 +76,7 @@ describe('gguf', () => {
     await file.close();
   });
 
-  it.each(['llama', 'qwen2', 'gpt2'])(
+  it.each(['llama', 'qwen2', 'gpt2', 'qwen3', 'gptneox'])(
     'gives a %s model in the layout of Hugging Face',
     async (architecture) => {
       const model = await openGgufModel(await openFileSource(fixture(`${architecture}.gguf`)));
@@ -88,6 +89,8 @@ describe('gguf', () => {
         expect([name, ...model.shape(name)]).toEqual([name, ...shape]);
         expect([name, ...(await model.read(name))]).toEqual([name, ...values]);
       }
+      const described = createModel(model.config).parameters.map((p) => p.variable.name);
+      expect(described.sort()).toEqual(Object.keys(expected).sort());
       expect(() => model.shape('model.norms.weight')).toThrow(/has no tensor model\.norms\.weight/);
       await model.close();
     },
@@ -132,6 +135,31 @@ describe('gguf', () => {
       architectures: ['Qwen2ForCausalLM'],
       model_type: 'qwen2',
       tie_word_embeddings: false,
+    });
+    expect(await config('qwen3')).toEqual({
+      ...shared,
+      architectures: ['Qwen3ForCausalLM'],
+      model_type: 'qwen3',
+      head_dim: 6,
+      attention_bias: false,
+      tie_word_embeddings: true,
+    });
+    expect(await config('gptneox')).toEqual({
+      architectures: ['GPTNeoXForCausalLM'],
+      model_type: 'gpt_neox',
+      hidden_act: 'gelu',
+      hidden_size: 16,
+      intermediate_size: 32,
+      num_hidden_layers: 1,
+      num_attention_heads: 4,
+      max_position_embeddings: 64,
+      layer_norm_eps: 1e-5,
+      rotary_pct: 0.5,
+      rotary_emb_base: 10000,
+      use_parallel_residual: false,
+      tie_word_embeddings: false,
+      vocab_size: 12,
+      torch_dtype: 'float32',
     });
     expect(await config('gpt2')).toEqual({
       architectures: ['GPT2LMHeadModel'],
