@@ -2,10 +2,10 @@ import { join } from 'node:path';
 import { build } from 'esbuild';
 import { rawText } from '../../rawText.ts';
 
-/** Bundles the command line of the present sources into one file, for tests that need a process of their own. */
-export async function bundleCli(outfile: string): Promise<string> {
+/** Bundles the command line of the present sources (or another program of this folder) into one file, for tests that need a process of their own. */
+export async function bundleCli(outfile: string, entry = '../../cli/main.ts'): Promise<string> {
   await build({
-    entryPoints: [join(import.meta.dirname, '../../cli/main.ts')],
+    entryPoints: [join(import.meta.dirname, entry)],
     outfile,
     bundle: true,
     platform: 'node',

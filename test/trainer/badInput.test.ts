@@ -98,7 +98,7 @@ describe('a model that is not whole, or another', () => {
     [
       'an odd head_dim',
       () => changedConfig({ head_dim: 7 }),
-      /head_dim must be even for rotary embeddings, got 7/,
+      /rotary embeddings turn pairs, but a head of 7 has 7 values to rotate; expected an even number/,
     ],
     [
       'an unknown type',

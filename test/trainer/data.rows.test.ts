@@ -1,17 +1,5 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
-import { PrefgradError } from '../../engine/errors.ts';
-import {
-  asCompletions,
-  asPairs,
-  asUnpaired,
-  describeNotes,
-  parseRows,
-  rowsFromObjects,
-  type Row,
-} from '../../trainer/data/index.ts';
+import { describe, expect, it } from 'vitest';
+import { asCompletions, asPairs, asUnpaired, rowsFromObjects, type Row } from '../../trainer/data/index.ts';
 import { readRows } from '../../trainer/data/read.node.ts';
 import { fetched, needsFetched } from '../shared.ts';
 
@@ -23,13 +11,6 @@ function row(object: unknown): Omit<Row, 'origin'> {
   const { origin, ...rest } = rowsFromObjects([object]).rows[0];
   expect(origin).toEqual({ file: 'rows', line: 1 });
   return rest;
-}
-
-/** Why an object is no row; a good one beside it keeps the data usable. */
-function reason(object: unknown): string {
-  const { leftOut } = rowsFromObjects([{ prompt: 'p', completion: 'c' }, object]);
-  expect(leftOut.map(({ origin }) => origin.line)).toEqual([2]);
-  return leftOut[0].reason;
 }
 
 describe('formats', () => {
@@ -125,6 +106,76 @@ describe('formats', () => {
       },
       { kind: 'completion', prompt: [user('ab')], completion: [assistant('c')] },
     ],
+    [
+      'a conversation and its tools as JSON texts, as columns of a table hold them',
+      {
+        messages: JSON.stringify([user('p'), assistant('c')]),
+        tools: '[{"name": "f", "strict": null}]',
+        chat_template_kwargs: { enable_thinking: false },
+      },
+      {
+        kind: 'completion',
+        prompt: [user('p')],
+        completion: [assistant('c')],
+        template: { enable_thinking: false, tools: [{ name: 'f' }] },
+      },
+    ],
+    [
+      "OpenAI's tool calls, Arrow's nulls left away",
+      {
+        prompt: [
+          { ...user('p'), tool_calls: null, name: null },
+          {
+            role: 'assistant',
+            content: null,
+            tool_calls: [{ function: { name: 'f', arguments: { a: 1, b: null } } }],
+          },
+          { role: 'tool', content: '4', tool_call_id: 'x', tool_calls: null },
+        ],
+        chosen: [assistant('c')],
+        rejected: [assistant('r')],
+      },
+      {
+        kind: 'pair',
+        prompt: [
+          user('p'),
+          { ...assistant(''), tool_calls: [{ function: { name: 'f', arguments: { a: 1 } } }] },
+          { role: 'tool', content: '4', tool_call_id: 'x' },
+        ],
+        chosen: [assistant('c')],
+        rejected: [assistant('r')],
+      },
+    ],
+    [
+      "ShareGPT's function calls",
+      {
+        conversations: [
+          { from: 'human', value: 'p' },
+          { from: 'function_call', value: '{"name": "f", "arguments": {"a": 1}}' },
+          { from: 'observation', value: '4' },
+          { from: 'gpt', value: 'c' },
+        ],
+        tools: '[{"name": "f"}]',
+      },
+      {
+        kind: 'completion',
+        prompt: [
+          user('p'),
+          {
+            ...assistant(''),
+            tool_calls: [{ type: 'function', function: { name: 'f', arguments: { a: 1 } } }],
+          },
+          { role: 'tool', content: '4' },
+        ],
+        completion: [assistant('c')],
+        template: { tools: [{ name: 'f' }] },
+      },
+    ],
+    [
+      'chosen and rejected that hold the question are an implicit prompt',
+      { question: 'q?', chosen: 'q? yes', rejected: 'q? no' },
+      { kind: 'pair', prompt: 'q?', chosen: ' yes', rejected: ' no' },
+    ],
   ])('%s', (_name, object, expected) => {
     expect(row(object)).toEqual(expected);
   });
@@ -148,106 +199,6 @@ describe('formats', () => {
       chosen: [assistant('c')],
       rejected: [assistant('d')],
     });
-  });
-});
-
-describe('rows that can not be used are listed', () => {
-  it.each([
-    [3, 'is a number, expected an object'],
-    [[1], 'is a list, expected an object'],
-    [null, 'is nothing, expected an object'],
-    [{}, 'has no keys; expected prompt, chosen and rejected, or prompt and completion, or conversations'],
-    [{ instruction: 'i', output: 'o' }, 'has instruction, output; expected'],
-    [{ prompt: 'p', chosen: 'c' }, 'has chosen without rejected'],
-    [{ prompt: 'p', chosen: null, rejected: 'r' }, 'has rejected without chosen'],
-    [{ completion: 'c' }, 'has a completion without prompt'],
-    [{ prompt: 'p', completion: '' }, 'has an empty completion'],
-    [{ prompt: 'p', chosen: 'c', rejected: '' }, 'has an empty rejected'],
-    [{ prompt: 'p', chosen: 'c', rejected: [assistant('')] }, 'has an empty rejected'],
-    [{ prompt: [], chosen: 'c', rejected: 'r' }, 'has no message before the completion'],
-    [{ prompt: 'p', completion: 'c', label: 'good' }, 'has "good" as label, expected true or false'],
-    [{ prompt: 3, completion: 'c' }, 'has a number under prompt, expected a text or messages'],
-    [{ prompt: [{ content: 'x' }], completion: 'c' }, 'has a message without role under prompt'],
-    [
-      { prompt: [{ role: 'user', content: 4 }], completion: 'c' },
-      'whose content is a number, expected a text',
-    ],
-    [
-      { prompt: [{ role: 'user', content: [{ type: 'image' }] }], completion: 'c' },
-      'whose content is a list',
-    ],
-    [{ chosen: 'same', rejected: 'same' }, 'nothing says where the prompt ends'],
-    [{ messages: [user('p')] }, 'has messages that end with user, expected an assistant message'],
-    [{ messages: [assistant('p')] }, 'has no message before the completion'],
-    [{ prompt: 'p', completion: 'c', tools: [{}] }, 'has tools, which can not be used yet'],
-  ])('%j', (object, sentence) => {
-    expect(reason(object)).toContain(sentence);
-  });
-
-  it('and equal sides are remarked', () => {
-    const { rows, remarks } = rowsFromObjects([{ prompt: 'p', chosen: 'c', rejected: 'c' }]);
-    expect(rows).toHaveLength(1);
-    expect(remarks[0].reason).toContain('equal chosen and rejected');
-  });
-
-  it('in a sentence for people', () => {
-    const notes = [1, 2, 3].map((line) => ({ origin: { file: 'a.jsonl', line }, reason: 'why' }));
-    expect(describeNotes('left out', notes, 2)).toBe(
-      '3 rows left out: a.jsonl:1 (why); a.jsonl:2 (why); … and 1 more',
-    );
-    expect(describeNotes('left out', [])).toBe('');
-  });
-
-  it('unless none is left', () => {
-    expect(() => rowsFromObjects([{ text: 'a' }], 'mine')).toThrow(
-      'mine: has no row that can be used: 1 row left out: mine:1 (has text',
-    );
-    expect(() => parseRows('\n\n', 'a.jsonl')).toThrow(
-      'a.jsonl: has no row that can be used: it holds no rows',
-    );
-  });
-});
-
-describe('files', () => {
-  const lines = ['{"prompt":"p","completion":"c"}', '', '{"prompt":"q","completion":"d"}\r', ''];
-
-  it('JSON lines keep their numbers', () => {
-    const { rows } = parseRows(`\uFEFF${lines.join('\n')}`, 'a.jsonl');
-    expect(rows.map(({ origin }) => origin.line)).toEqual([1, 3]);
-  });
-
-  it('JSON arrays give the line an element begins on', () => {
-    const text =
-      '[\n  {"prompt": "p [\\"{", "completion": "c"},\n\n  {\n  "prompt": "q",\n "completion": ["d"]}, {"x":\n1},\n 4]';
-    const { rows, leftOut } = parseRows(`${text.slice(0, -1)}, {"prompt":"r","completion":"e"}]`, 'a.json');
-    expect(rows.map(({ origin }) => origin.line)).toEqual([2, 8]);
-    expect(leftOut.map(({ origin }) => origin.line)).toEqual([4, 6, 8]);
-  });
-
-  it.each([
-    ['{"prompt":"p","completion":"c"}\n{"prompt": oops}\n', 'a.jsonl:2: is not valid JSON: Unexpected token'],
-    ['{"prompt":"p","completion":"c"}{}\n', 'a.jsonl:1: is not valid JSON: '],
-    ['[\n{"prompt":"p","completion":"c"},\n{"prompt": NaN}\n]', 'a.jsonl:3: is not valid JSON: '],
-    ['[\n{"prompt":"p","completion":"c"},\n{"prompt": "cut', 'a.jsonl:3: is not valid JSON: '],
-    ['[', 'a.jsonl:1: is not valid JSON: '],
-  ])('%j says where it is broken', (text, sentence) => {
-    expect(() => parseRows(text, 'a.jsonl')).toThrow(sentence);
-    expect(() => parseRows(text, 'a.jsonl')).toThrow(PrefgradError);
-  });
-
-  const folder = mkdtempSync(join(tmpdir(), 'rows-'));
-  afterAll(() => rmSync(folder, { recursive: true }));
-
-  it('are read from disk', async () => {
-    const path = join(folder, 'a.jsonl');
-    writeFileSync(path, lines.join('\n'));
-    const { rows } = await readRows(path);
-    expect(rows.map(({ origin }) => origin)).toEqual([
-      { file: path, line: 1 },
-      { file: path, line: 3 },
-    ]);
-    await expect(readRows(join(folder, 'absent.jsonl'))).rejects.toThrow('can not be read');
-    await expect(readRows(join(folder, 'a.parquet'))).rejects.toThrow('convert it to .jsonl');
   });
 });
 

@@ -6,13 +6,17 @@ export { contentHash, sha256 } from './hash.ts';
 export { requireKl } from './kl.ts';
 export { parseRows, rowsFromObjects } from './parse.ts';
 export { Random } from './random.ts';
+export { rowsFromFile } from './read.ts';
+export { blobSource, memorySource, type FileSource } from '../../models/files/source.ts';
 export { describeNotes, place } from './rows.ts';
 export type {
   CompletionRow,
   Content,
   Message,
   Origin,
+  Notes,
   PairRow,
+  Remark,
   Row,
   RowNote,
   Rows,

@@ -1,4 +1,5 @@
 import { PrefgradError } from '../../engine/errors.ts';
+import type { FileSource } from '../../models/files/source.ts';
 import type { ModelLimits } from '../../models/limits.ts';
 import type { DataPart, TrainSettings } from '../config.ts';
 import { needsKl } from '../config/losses.ts';
@@ -6,8 +7,9 @@ import { completions, pairs, unpaired } from './convert.ts';
 import type { TextTokenizer } from './encode.ts';
 import { mix } from './mixture.ts';
 import { checkRows, lengthOf } from './modelLimits.ts';
-import { checkData, rowsOf } from './read.node.ts';
-import type { Notes, Remark, Row, RowNote } from './rows.ts';
+import { rowsOf } from './read.ts';
+import { checkData } from './read.node.ts';
+import type { Notes, Remark, Row } from './rows.ts';
 import { describeNotes, noNotes } from './rows.ts';
 import { SeenRows } from './seen.ts';
 import { findData, type DataFile } from './source.node.ts';
@@ -15,10 +17,9 @@ import { chain, type Stage } from './stage.ts';
 import { RowTokenizer, type TokenizeOptions } from './tokenize.ts';
 import type { TokenizedRow } from './tokenized.ts';
 
-export interface LoadedRows {
+export interface LoadedRows extends Notes {
   /** Of one epoch: in a mixture the same row may come several times. */
   readonly rows: readonly TokenizedRow[];
-  readonly leftOut: readonly RowNote[];
   /** Sentences for the user: what was left out and what is odd. */
   readonly warnings: readonly string[];
 }
@@ -126,15 +127,22 @@ async function load(
   };
   const seen = new SeenRows();
   const percent = percentOf(onProgress);
-  const total = await sizeOf(parts.map(({ file }) => file));
-  let passed = 0;
-  for (const { file } of parts)
-    for await (const some of rowsOf(file, notes, { seen, onBytes: (bytes) => (passed += bytes) }))
-      for (const row of some) {
-        signal?.throwIfAborted();
-        take(stage.push(row));
-        percent(passed, total);
-      }
+  const sources: FileSource[] = [];
+  try {
+    for (const { file } of parts) sources.push(await file.open());
+    const total = sources.reduce((size, source) => size + source.size, 0);
+    let passed = 0;
+    const onBytes = (bytes: number) => (passed += bytes);
+    for (const source of sources)
+      for await (const some of rowsOf(source, notes, { seen, onBytes }))
+        for (const row of some) {
+          signal?.throwIfAborted();
+          take(stage.push(row));
+          percent(passed, total);
+        }
+  } finally {
+    for (const source of sources) await source.close();
+  }
   take(stage.end());
 
   const { leftOut, remarks } = notes;
@@ -151,7 +159,7 @@ async function load(
     contextWarning(names, all, model, maxLength),
     ...(epoch?.warnings ?? []),
   ];
-  return { rows: epoch?.rows ?? all, leftOut, warnings: warnings.filter((text) => text !== '') };
+  return { rows: epoch?.rows ?? all, ...notes, warnings: warnings.filter((text) => text !== '') };
 }
 
 /** Times that a file's rows may come in an epoch before it is said. */
@@ -186,16 +194,6 @@ function describeRemarks(remarks: readonly Remark[]): string[] {
       remarks.filter(({ about }) => about === subject),
     ),
   );
-}
-
-async function sizeOf(files: readonly DataFile[]): Promise<number> {
-  let size = 0;
-  for (const file of files) {
-    const source = await file.open();
-    size += source.size;
-    await source.close();
-  }
-  return size;
 }
 
 /** Tells each whole percent once. */

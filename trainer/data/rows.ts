@@ -79,8 +79,11 @@ export function place({ file, line }: Origin): string {
   return `${file}:${line}`;
 }
 
+/** Notes that a message shows. */
+export const SHOWN_NOTES = 5;
+
 /** `3 rows left out: rows.jsonl:4 (why); … and 1 more`, for a person to read; empty for none. */
-export function describeNotes(what: string, notes: readonly RowNote[], most = 5): string {
+export function describeNotes(what: string, notes: readonly RowNote[], most = SHOWN_NOTES): string {
   if (notes.length === 0) return '';
   const shown = notes.slice(0, most).map(({ origin, reason }) => `${place(origin)} (${reason})`);
   const more = notes.length > most ? `; … and ${notes.length - most} more` : '';

@@ -8,37 +8,27 @@ export class SeenRows {
   /** What is odd about a row beside the earlier ones. */
   remarks(row: Row): Remark[] {
     const { origin } = row;
-    if (row.kind === 'completion') return this.#repeated(origin, hash(row, row.completion));
-    if (row.kind === 'unpaired') {
-      const contrary = this.#origins.get(hash(row, row.completion, !row.label));
-      const own = this.#repeated(origin, hash(row, row.completion, row.label));
-      return contrary === undefined
-        ? own
-        : [
-            ...own,
-            contradiction(origin, `has the other label than the same completion at ${place(contrary)}`),
-          ];
-    }
-    if (JSON.stringify(row.chosen) === JSON.stringify(row.rejected)) {
-      const reason = 'has equal chosen and rejected, which teach no preference';
-      return [{ origin, reason, about: 'equal sides' }];
-    }
-    const contrary = this.#origins.get(hash(row, row.rejected, row.chosen));
-    const own = this.#repeated(origin, hash(row, row.chosen, row.rejected));
-    return contrary === undefined
-      ? own
-      : [...own, contradiction(origin, `prefers what ${place(contrary)} rejects, for the same prompt`)];
-  }
-
-  #repeated(origin: Origin, key: number): Remark[] {
-    const earlier = this.#origins.get(key);
-    if (earlier !== undefined) return [{ origin, reason: `repeats ${place(earlier)}`, about: 'repeated' }];
-    this.#origins.set(key, origin);
-    return [];
+    const remark = (about: Remark['about'], reason: string) => [{ origin, about, reason }];
+    if (row.kind === 'pair' && JSON.stringify(row.chosen) === JSON.stringify(row.rejected))
+      return remark('equal sides', 'has equal chosen and rejected, which teach no preference');
+    const [own, contrary] = keysOf(row);
+    const earlier = this.#origins.get(own);
+    if (earlier !== undefined) return remark('repeated', `repeats ${place(earlier)}`);
+    this.#origins.set(own, origin);
+    const other = contrary === undefined ? undefined : this.#origins.get(contrary);
+    if (other === undefined) return [];
+    return row.kind === 'pair'
+      ? remark('contradicted', `prefers what ${place(other)} rejects, for the same prompt`)
+      : remark('contradicted', `has the other label than the same completion at ${place(other)}`);
   }
 }
 
-const contradiction = (origin: Origin, reason: string): Remark => ({ origin, reason, about: 'contradicted' });
+/** The key of a row, and that of the row which would contradict it. */
+function keysOf(row: Row): [number, number?] {
+  if (row.kind === 'pair') return [hash(row, row.chosen, row.rejected), hash(row, row.rejected, row.chosen)];
+  if (row.kind === 'completion') return [hash(row, row.completion)];
+  return [hash(row, row.completion, row.label), hash(row, row.completion, !row.label)];
+}
 
 function hash({ kind, prompt, template }: Row, ...rest: (Content | boolean)[]): number {
   return hash53(JSON.stringify([kind, prompt, template, ...rest]));
