@@ -2,6 +2,7 @@ import { PrefgradError, ShapeError } from './errors.ts';
 import type { Node } from './graph.ts';
 import { Tensor, applyAll, outputOf } from './graph.ts';
 import { add } from './ops/elementwise.ts';
+import { accumulateOf } from './ops/inputs.ts';
 import { fill, zeros } from './ops/layout.ts';
 import { format, sizeOf } from './shape.ts';
 
@@ -57,8 +58,10 @@ export function grad(
       attrs,
       grads: dOutputs,
     });
+    const accumulate = accumulateOf(attrs);
     node.inputs.forEach((x, i) => {
-      const dx = dInputs[i];
+      const added = accumulate[i - (inputs.length - accumulate.length)];
+      const dx = added === undefined ? dInputs[i] : dOutputs[added];
       if (dx === undefined || !onPath.has(x.node)) return;
       const before = grads.get(x.key);
       grads.set(x.key, before ? add(before, dx) : dx);

@@ -46,12 +46,18 @@ export interface Op<A extends Attrs = Attrs> {
   shape(inputs: readonly TensorType[], attrs: A): TensorType[];
   /** ∂loss/∂input for each input, as more graph. Absent: the op is not differentiated (a gradient kernel, say). */
   gradient?(args: GradientArgs<A>): (Tensor | undefined)[];
-  /** The meaning of the op, in plain loops over float64; every other backend is checked against it. */
+  /**
+   * The meaning of the op, in plain loops over float64; every other backend is checked against it. The outputs are
+   * zeros before, and what accumulates is added after.
+   */
   define(inputs: readonly Value[], outputs: readonly Value[], attrs: A): void;
   /** [input, output] pairs that may share memory, when nothing reads the input later. */
   inPlace?(attrs: A, inputs: readonly TensorType[]): readonly (readonly [number, number])[];
-  /** The output that can be added onto one more, last input of its shape (attrs.accumulate says that it is there). */
-  readonly accumulates?: number;
+  /**
+   * Outputs that can be added onto a tensor of their shape. attrs.accumulate lists those that are; what they are
+   * added onto are the last inputs, in that order (baseOf of ops/inputs.ts).
+   */
+  readonly accumulates?: readonly number[];
   /** Computing it again takes little time beside what keeping its outputs takes of memory. */
   readonly cheap?: boolean;
   /** The outputs are the inputs' bytes under another shape: no kernel runs. */

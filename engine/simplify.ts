@@ -2,6 +2,7 @@ import { reachable } from './grad.ts';
 import type { Node } from './graph.ts';
 import { Tensor, applyAll, outputOf } from './graph.ts';
 import { add, addOp } from './ops/elementwise.ts';
+import { accumulateOf } from './ops/inputs.ts';
 import { format } from './shape.ts';
 
 /** Where a rewritten node stood in the traced order; a node that was not rewritten stands where its id says. */
@@ -58,10 +59,12 @@ export function foldSums(roots: readonly Tensor[]): Tensor[] {
   const isInner = (t: Tensor): boolean => isSum(t.node) && uses.get(t.key) === 1;
   const termsOf = (node: Node): Tensor[] => node.inputs.flatMap((x) => (isInner(x) ? termsOf(x.node) : [x]));
   const canFold = (t: Tensor): boolean =>
-    t.node.op.accumulates === t.index && t.node.attrs['accumulate'] === false && uses.get(t.key) === 1;
+    t.node.op.accumulates?.includes(t.index) === true &&
+    !accumulateOf(t.node.attrs).includes(t.index) &&
+    uses.get(t.key) === 1;
 
-  /** Of a node that accumulates: what it adds onto. */
-  const bases = new Map<Node, () => Tensor>();
+  /** Of a node that accumulates: what it adds onto, by output. */
+  const bases = new Map<Node, Map<number, () => Tensor>>();
   /** Of a sum: how it is built. */
   const sums = new Map<Node, () => Tensor>();
   const inner = new Set<Node>();
@@ -73,7 +76,8 @@ export function foldSums(roots: readonly Tensor[]): Tensor[] {
     const plain = terms.filter((t) => !folded.includes(t));
     let total = (): Tensor => plain.slice(1).reduce((sum, t) => add(sum, now(t)), now(outputOf(plain, 0)));
     for (const t of folded) {
-      bases.set(t.node, total);
+      const base = total;
+      bases.set(t.node, (bases.get(t.node) ?? new Map<number, () => Tensor>()).set(t.index, base));
       total = () => now(t);
     }
     sums.set(node, total);
@@ -96,9 +100,13 @@ export function foldSums(roots: readonly Tensor[]): Tensor[] {
       if (!tracedAt.has(total.node) && total.node.op === addOp) tracedAt.set(total.node, orderOf(node));
       return [total];
     }
-    const base = bases.get(node);
     const inputs = node.inputs.map(now);
-    if (base) return rebuild(node, [...inputs, base()], { ...node.attrs, accumulate: true });
+    const added = bases.get(node);
+    if (added)
+      return rebuild(node, [...inputs, ...[...added.values()].map((base) => base())], {
+        ...node.attrs,
+        accumulate: [...accumulateOf(node.attrs), ...added.keys()],
+      });
     const same = inputs.every((t, i) => t.key === node.inputs[i]?.key);
     return same ? outputsOf(node) : rebuild(node, inputs);
   }
@@ -108,14 +116,12 @@ export function foldSums(roots: readonly Tensor[]): Tensor[] {
 }
 
 /**
- * The terms of a sum that accumulate, in the order of their chain. A kernel with further outputs (the head's
- * gradient) must run when those are needed, so it may only add onto leaves and comes first.
+ * The terms of a sum (in traced order) that accumulate, in the order of their chain. A kernel with further outputs
+ * must run when those are needed, so it may only add onto what was traced before it.
  */
 function chooseFolds(terms: readonly Tensor[], canFold: (t: Tensor) => boolean): Tensor[] {
-  const candidates = terms.filter(canFold);
   const fixed = terms.filter((t) => !canFold(t));
-  const several = candidates.find((t) => t.node.types.length > 1);
-  const first = fixed.length > 0 && fixed.every((t) => isLeaf(t.node)) ? several : undefined;
-  const folded = [...(first ? [first] : []), ...candidates.filter((t) => t.node.types.length === 1)];
+  const last = Math.max(-Infinity, ...fixed.map((t) => (isLeaf(t.node) ? -Infinity : orderOf(t.node))));
+  const folded = terms.filter((t) => canFold(t) && (t.node.types.length === 1 || orderOf(t.node) > last));
   return folded.length === terms.length ? folded.slice(1) : folded;
 }

@@ -1,10 +1,13 @@
-// C[M, N] = A · B, either operand given transposed, plus a bias [N] and a tensor [M, N] where there are.
+// C[M, N] = A · B, either operand given transposed, plus a bias [N] and a tensor [M, N] where there are; and beside it
+// the sums of one operand over what is summed over, as a bias's gradient needs them.
 
 @group(0) @binding(1) var<storage, read> a: array<f32>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 @group(0) @binding(4) var<storage, read> base: array<f32>;
 @group(0) @binding(5) var<storage, read_write> c: array<f32>;
+@group(0) @binding(6) var<storage, read_write> sums: array<f32>;
+@group(0) @binding(7) var<storage, read> sumsBase: array<f32>;
 
 override M: u32;
 override N: u32;
@@ -16,6 +19,9 @@ override TRANSPOSE_A: bool = false;
 override TRANSPOSE_B: bool = false;
 override HAS_BIAS: bool = false;
 override HAS_BASE: bool = false;
+/// Sums of each row of A [M] (1), of each column of B [N] (2), or none.
+override SUMS: u32 = 0u;
+override HAS_SUMS_BASE: bool = false;
 /// Sizes are not multiples of the tile: what is read beyond them counts as 0, and nothing is written there.
 override EDGE: bool = true;
 
@@ -39,14 +45,24 @@ fn bAt(k: u32, column: u32, inner: u32) -> f32 {
   return b[k * N + column];
 }
 
-fn finish(row: u32, column: u32, rows: u32, sums: vec4f) {
+fn finish(row: u32, column: u32, rows: u32, totals: vec4f) {
   for (var j = 0u; j < 4u; j++) {
     if (EDGE && (row >= rows || column + j >= N)) { return; }
     let at = row * N + column + j;
-    var total = sums[j];
+    var total = totals[j];
     if (HAS_BIAS) { total += bias[column + j]; }
     if (HAS_BASE) { total += base[at]; }
     c[at] = total;
+  }
+}
+
+fn finishSums(first: u32, end: u32, totals: vec4f) {
+  for (var j = 0u; j < 4u; j++) {
+    let at = first + j;
+    if (at >= end) { return; }
+    var total = totals[j];
+    if (HAS_SUMS_BASE) { total += sumsBase[at]; }
+    sums[at] = total;
   }
 }
 
@@ -69,6 +85,9 @@ fn tiled(
   var c5 = vec4f();
   var c6 = vec4f();
   var c7 = vec4f();
+  var upperSum = vec4f();
+  var lowerSum = vec4f();
+  var rightSum = vec4f();
   for (var k0 = 0u; k0 < inner; k0 += DEPTH) {
     // Neighbouring threads read neighbouring numbers: along the rows or the columns that lie contiguously.
     for (var e = thread; e < DEPTH * QUADS; e += 128u) {
@@ -98,6 +117,11 @@ fn tiled(
       let upper = aTile[k * QUADS + local.y * 2u];
       let lower = aTile[k * QUADS + local.y * 2u + 1u];
       let right = bTile[k * QUADS + local.x];
+      if (SUMS == 1u) {
+        upperSum += upper;
+        lowerSum += lower;
+      }
+      if (SUMS == 2u) { rightSum += right; }
       c0 = fma(vec4f(upper.x), right, c0);
       c1 = fma(vec4f(upper.y), right, c1);
       c2 = fma(vec4f(upper.z), right, c2);
@@ -119,6 +143,11 @@ fn tiled(
   finish(row + 5u, column, rows, c5);
   finish(row + 6u, column, rows, c6);
   finish(row + 7u, column, rows, c7);
+  if (SUMS == 1u && workgroup.x == 0u && local.x == 0u) {
+    finishSums(row, rows, upperSum);
+    finishSums(row + 4u, rows, lowerSum);
+  }
+  if (SUMS == 2u && workgroup.y == 0u && local.y == 0u) { finishSums(column, N, rightSum); }
 }
 
 var<workgroup> parts: array<f32, 256>;

@@ -11,6 +11,7 @@ import { adamwOp, globalNormOp, rmspropOp, sgdOp } from './optimizer.ts';
 import { reduceOp, spreadOp } from './reduce.ts';
 import { ropeOp } from './rope.ts';
 import { gatherRowsOp, scatterAddRowsOp, updateRowsOp } from './rows.ts';
+import { weightGradOp } from './weightGrad.ts';
 import { softmaxGradOp, softmaxOp, tokenLogProbsGradOp, tokenLogProbsOp } from './tokenLogProbs.ts';
 
 export * from './activation.ts';
@@ -42,7 +43,17 @@ export const ops = [
   ...[elementwise.affineOp, elementwise.detachOp],
   ...[reshapeOp, transposeOp, splitOp, concatOp, fillOp, reduceOp, spreadOp],
   ...[gatherRowsOp, scatterAddRowsOp, updateRowsOp],
-  ...[matmulOp, attentionOp, attentionGradOp, layerNormOp, layerNormGradOp, rmsNormOp, rmsNormGradOp, ropeOp],
+  ...[
+    matmulOp,
+    weightGradOp,
+    attentionOp,
+    attentionGradOp,
+    layerNormOp,
+    layerNormGradOp,
+    rmsNormOp,
+    rmsNormGradOp,
+    ropeOp,
+  ],
   ...[
     geluOp,
     geluGradOp,

@@ -1,5 +1,5 @@
 import { PrefgradError, ShapeError } from '../errors.ts';
-import type { Value } from '../op.ts';
+import type { Attrs, Value } from '../op.ts';
 import type { DType, TensorType } from '../shape.ts';
 import { format } from '../shape.ts';
 
@@ -59,3 +59,21 @@ export function expectSame(op: string, types: readonly (TensorType | undefined)[
       );
   return first;
 }
+
+/** What an output is added onto, among all inputs of a node (op.accumulates). */
+export function baseOf<T>(
+  inputs: readonly T[],
+  accumulate: readonly number[],
+  output: number,
+): T | undefined {
+  const at = accumulate.indexOf(output);
+  return at < 0 ? undefined : inputs[inputs.length - accumulate.length + at];
+}
+
+/** Pairs for op.inPlace: each accumulated output may take the memory of what it is added onto. */
+export const basePairs = (inputs: number, accumulate: readonly number[]): [number, number][] =>
+  accumulate.map((output, i) => [inputs - accumulate.length + i, output]);
+
+/** attrs.accumulate of a node of any op. */
+export const accumulateOf = (attrs: Attrs): readonly number[] =>
+  Array.isArray(attrs['accumulate']) ? (attrs['accumulate'] as readonly number[]) : [];

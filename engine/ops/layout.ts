@@ -105,6 +105,7 @@ export const splitOp: Op<SplitAttrs> = {
   samples: [
     { attrs: { sizes: [4, 4, 4] }, inputs: [{ shape: [5, 12] }] },
     { attrs: { sizes: [3, 1, 5] }, inputs: [{ shape: [6, 9], rows: 'tokens' }], counts: { tokens: 3 } },
+    { attrs: { sizes: [2, 5] }, inputs: [{ shape: [6, 3, 7], rows: 'tokens' }], counts: { tokens: 4 } },
   ],
 };
 
@@ -136,7 +137,17 @@ export const concatOp: Op<Record<string, never>> = {
     const sizes = xs.map((x) => x.shape[x.shape.length - 1] ?? 0);
     copyColumns(sizes, xs, (part, i, at) => (to.data[at] = part.data[i] ?? 0));
   },
-  samples: [{ attrs: {}, inputs: [{ shape: [5, 4] }, { shape: [5, 1] }, { shape: [5, 7] }] }],
+  samples: [
+    { attrs: {}, inputs: [{ shape: [5, 4] }, { shape: [5, 1] }, { shape: [5, 7] }] },
+    {
+      attrs: {},
+      inputs: [
+        { shape: [6, 3, 4], rows: 'tokens' },
+        { shape: [6, 3, 2], rows: 'tokens' },
+      ],
+      counts: { tokens: 4 },
+    },
+  ],
 };
 
 /** Tensors side by side along the last dimension. */

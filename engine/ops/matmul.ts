@@ -1,30 +1,32 @@
 import { ShapeError } from '../errors.ts';
 import type { Tensor } from '../graph.ts';
-import { apply } from '../graph.ts';
+import { apply, applyAll } from '../graph.ts';
 import type { Op, SampleInput } from '../op.ts';
 import { f32, format } from '../shape.ts';
-import { expectSize, expectType, one } from './inputs.ts';
+import { baseOf, basePairs, expectSize, expectType, one } from './inputs.ts';
 import { reshape } from './layout.ts';
 import { sum } from './reduce.ts';
+import { weightGradOp } from './weightGrad.ts';
 
 export interface MatmulAttrs {
-  readonly [key: string]: boolean;
+  readonly [key: string]: boolean | readonly number[];
   /** a is given as [K, M]. */
   readonly transposeA: boolean;
   /** b is given as [N, K], as PyTorch's Linear keeps it. */
   readonly transposeB: boolean;
   /** The third input is a bias [N]. */
   readonly bias: boolean;
-  /** The last input [M, N] is added to the product. */
-  readonly accumulate: boolean;
+  /** [0]: the last input [M, N] is added to the product. */
+  readonly accumulate: readonly number[];
 }
 
-const plain: MatmulAttrs = { transposeA: false, transposeB: false, bias: false, accumulate: false };
+const plain: MatmulAttrs = { transposeA: false, transposeB: false, bias: false, accumulate: [] };
 
 export const matmulOp: Op<MatmulAttrs> = {
   name: 'matmul',
-  accumulates: 0,
-  shape([a, b, ...rest], { transposeA, transposeB, bias, accumulate }) {
+  accumulates: [0],
+  shape(inputs, { transposeA, transposeB, bias, accumulate }) {
+    const [a, b, biasType] = inputs;
     const x = expectType('matmul', 'a', a, 'f32', 2);
     const y = expectType('matmul', 'b', b, 'f32', 2);
     const [k, m] = transposeA ? [x.shape[0], x.shape[1]] : [x.shape[1], x.shape[0]];
@@ -44,24 +46,24 @@ export const matmulOp: Op<MatmulAttrs> = {
       expectSize(
         'matmul',
         'sizes of the bias and the product',
-        expectType('matmul', 'bias', rest[0], 'f32', 1).shape[0],
+        expectType('matmul', 'bias', biasType, 'f32', 1).shape[0],
         n,
       );
     const result = f32([m ?? 0, n ?? 0], transposeA ? undefined : x.rows);
-    if (accumulate) {
-      const base = expectType('matmul', 'accumulated tensor', rest[bias ? 1 : 0], 'f32', 2);
-      if (format(base) !== format(result))
-        throw new ShapeError(`matmul: ${format(base)} cannot be added to a product of ${format(result)}`);
-    }
+    const base = baseOf(inputs, accumulate, 0);
+    if (base && format(base) !== format(result))
+      throw new ShapeError(`matmul: ${format(base)} cannot be added to a product of ${format(result)}`);
     return [result];
   },
-  gradient({ inputs: [a, b], attrs: { transposeA, transposeB, bias, accumulate }, grads: [dy] }) {
+  gradient({ inputs: [a, b], attrs: { transposeA, transposeB, bias }, grads: [dy] }) {
     if (!a || !b || !dy) return [];
     const da = transposeA ? product(b, dy, transposeB, true) : product(dy, b, false, !transposeB);
+    if (bias && !transposeA)
+      return [da, ...applyAll(weightGradOp, [a, dy], { transposed: transposeB, accumulate: [] })];
     const db = transposeB ? product(dy, a, true, transposeA) : product(a, dy, !transposeA, false);
-    return [da, db, ...(bias ? [sum(dy, 0)] : []), ...(accumulate ? [dy] : [])];
+    return [da, db, ...(bias ? [sum(dy, 0)] : [])];
   },
-  define([a, b, ...rest], [y], { transposeA, transposeB, bias, accumulate }) {
+  define([a, b, biases], [y], { transposeA, transposeB, bias }) {
     const [x, z, to] = [one(a), one(b), one(y)];
     const [m, n] = [to.shape[0] ?? 0, to.shape[1] ?? 0];
     const k = x.shape[transposeA ? 0 : 1] ?? 0;
@@ -69,13 +71,12 @@ export const matmulOp: Op<MatmulAttrs> = {
     const [zj, zk] = transposeB ? [k, 1] : [1, n];
     for (let i = 0; i < m; i++)
       for (let j = 0; j < n; j++) {
-        let total = bias ? (rest[0]?.data[j] ?? 0) : 0;
-        if (accumulate) total += rest[bias ? 1 : 0]?.data[i * n + j] ?? 0;
+        let total = bias ? (biases?.data[j] ?? 0) : 0;
         for (let p = 0; p < k; p++) total += (x.data[i * xi + p * xk] ?? 0) * (z.data[j * zj + p * zk] ?? 0);
         to.data[i * n + j] = total;
       }
   },
-  inPlace: ({ bias, accumulate }) => (accumulate ? [[bias ? 3 : 2, 0]] : []),
+  inPlace: ({ accumulate }, inputs) => basePairs(inputs.length, accumulate),
   samples: [
     ...[
       [1, 1, 1],
@@ -90,7 +91,7 @@ export const matmulOp: Op<MatmulAttrs> = {
         inputs: [{ shape: [m, k] }, { shape: [n, k] }, { shape: [n] }],
       },
       {
-        attrs: { ...plain, transposeA: true, accumulate: true },
+        attrs: { ...plain, transposeA: true, accumulate: [0] },
         inputs: [{ shape: [k, m] }, { shape: [k, n] }, { shape: [m, n] }],
       },
     ]),
@@ -99,7 +100,7 @@ export const matmulOp: Op<MatmulAttrs> = {
       inputs: [{ shape: [5, 9] }, { shape: [12, 5] }],
     },
     {
-      attrs: { ...plain, transposeB: true, bias: true, accumulate: true },
+      attrs: { ...plain, transposeB: true, bias: true, accumulate: [0] },
       inputs: counted(
         [{ shape: [20, 24] }, { shape: [16, 24] }, { shape: [16] }, { shape: [20, 16] }],
         [0, 3],

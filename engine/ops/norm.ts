@@ -2,11 +2,17 @@ import type { Tensor } from '../graph.ts';
 import { applyAll, outputOf } from '../graph.ts';
 import type { Op, Sample } from '../op.ts';
 import { f32 } from '../shape.ts';
-import { defined, expectSize, expectType, one } from './inputs.ts';
+import { basePairs, defined, expectSize, expectType, one } from './inputs.ts';
 
 interface NormAttrs {
   readonly [key: string]: number;
   readonly eps: number;
+}
+
+interface NormGradAttrs {
+  readonly [key: string]: readonly number[];
+  /** Outputs that are added onto one of the last inputs. */
+  readonly accumulate: readonly number[];
 }
 
 const samples = (vectors: number): Sample<NormAttrs>[] => [
@@ -23,6 +29,26 @@ const samples = (vectors: number): Sample<NormAttrs>[] => [
     counts: { tokens: 37 },
   },
 ];
+
+/** Samples of a gradient on its own: x, weight, what each row's statistics are, dy, and what outputs are added onto. */
+const gradSamples = (inputs: 4 | 5, accumulate: readonly number[]): Sample<NormGradAttrs>[] => {
+  const x = { shape: [9, 21], rows: 'tokens' };
+  const perRow = { shape: [9], rows: 'tokens', positive: true };
+  const statistics = Array.from({ length: inputs - 3 }, () => perRow);
+  return [
+    {
+      attrs: { accumulate },
+      inputs: [
+        x,
+        { shape: [21] },
+        ...statistics,
+        x,
+        ...accumulate.map((o) => (o === 0 ? x : { shape: [21] })),
+      ],
+      counts: { tokens: 7 },
+    },
+  ];
+};
 
 export const layerNormOp: Op<NormAttrs> = {
   name: 'layerNorm',
@@ -42,9 +68,9 @@ export const layerNormOp: Op<NormAttrs> = {
     const perRow = f32([t.shape[0] ?? 0], t.rows);
     return [t, perRow, perRow];
   },
-  gradient({ inputs: [x, weight], outputs: [, mean, rstd], attrs, grads: [dy] }) {
+  gradient({ inputs: [x, weight], outputs: [, mean, rstd], grads: [dy] }) {
     if (!x || !weight || !mean || !rstd || !dy) return [];
-    return applyAll(layerNormGradOp, [x, weight, mean, rstd, dy], attrs);
+    return applyAll(layerNormGradOp, [x, weight, mean, rstd, dy], { accumulate: [] });
   },
   define([x, weight, bias], [y, mean, rstd], { eps }) {
     const [X, W, B, Y, M, R] = [one(x), one(weight), one(bias), one(y), one(mean), one(rstd)];
@@ -62,8 +88,9 @@ export const layerNormOp: Op<NormAttrs> = {
 };
 
 /** (x, weight, mean, rstd, dy) → dx, dWeight, dBias. */
-export const layerNormGradOp: Op<NormAttrs> = {
+export const layerNormGradOp: Op<NormGradAttrs> = {
   name: 'layerNormGrad',
+  accumulates: [0, 1, 2],
   shape([x, weight]) {
     const t = expectType('layerNormGrad', 'x', x, 'f32', 2);
     const w = expectType('layerNormGrad', 'weight', weight, 'f32', 1);
@@ -87,8 +114,8 @@ export const layerNormGradOp: Op<NormAttrs> = {
       for (let c = 0; c < C; c++) dX.data[t * C + c] = r * (g(c) - sumG / C - (hat(c) * sumGHat) / C);
     }
   },
-  inPlace: () => [[4, 0]],
-  samples: [],
+  inPlace: ({ accumulate }, inputs) => [...basePairs(inputs.length, accumulate), [4, 0]],
+  samples: gradSamples(5, [0, 1, 2]),
 };
 
 /** (x − mean) / √(variance + eps) · weight + bias for each row of x [T, C]. */
@@ -108,9 +135,9 @@ export const rmsNormOp: Op<NormAttrs> = {
     );
     return [t, f32(t.shape.slice(0, -1), t.rows)];
   },
-  gradient({ inputs: [x, weight], outputs: [, rstd], attrs, grads: [dy] }) {
+  gradient({ inputs: [x, weight], outputs: [, rstd], grads: [dy] }) {
     if (!x || !weight || !rstd || !dy) return [];
-    return applyAll(rmsNormGradOp, [x, weight, rstd, dy], attrs);
+    return applyAll(rmsNormGradOp, [x, weight, rstd, dy], { accumulate: [] });
   },
   define([x, weight], [y, rstd], { eps }) {
     const [X, W, Y, R] = [one(x), one(weight), one(y), one(rstd)];
@@ -133,8 +160,9 @@ export const rmsNormOp: Op<NormAttrs> = {
 };
 
 /** (x, weight, rstd, dy) → dx, dWeight. */
-export const rmsNormGradOp: Op<NormAttrs> = {
+export const rmsNormGradOp: Op<NormGradAttrs> = {
   name: 'rmsNormGrad',
+  accumulates: [0, 1],
   shape([x, weight]) {
     return [defined('rmsNormGrad', x), expectType('rmsNormGrad', 'weight', weight, 'f32', 1)];
   },
@@ -155,8 +183,8 @@ export const rmsNormGradOp: Op<NormAttrs> = {
       }
     }
   },
-  inPlace: () => [[3, 0]],
-  samples: [],
+  inPlace: ({ accumulate }, inputs) => [...basePairs(inputs.length, accumulate), [3, 0]],
+  samples: gradSamples(4, [1]),
 };
 
 /** x / √(mean(x²) + eps) · weight along the last dimension of x [T, C], or [T, heads, headDim]. */

@@ -4,7 +4,7 @@ import { apply } from '../graph.ts';
 import type { Op, Value } from '../op.ts';
 import type { TensorType } from '../shape.ts';
 import { f32, format } from '../shape.ts';
-import { defined, expectRows, expectType, one } from './inputs.ts';
+import { basePairs, defined, expectRows, expectType, one } from './inputs.ts';
 
 type NoAttrs = Record<string, never>;
 
@@ -45,43 +45,42 @@ export const gatherRowsOp: Op<NoAttrs> = {
 export const gatherRows = (x: Tensor, index: Tensor): Tensor => apply(gatherRowsOp, [x, index], {});
 
 interface ScatterAttrs {
-  readonly [key: string]: number | boolean | string | undefined;
+  readonly [key: string]: number | string | readonly number[] | undefined;
   /** Capacity of the result's first dimension, and the name of its count. */
   readonly length: number;
   readonly rows?: string | undefined;
-  readonly accumulate: boolean;
+  readonly accumulate: readonly number[];
 }
 
 export const scatterAddRowsOp: Op<ScatterAttrs> = {
   name: 'scatterAddRows',
-  accumulates: 0,
+  accumulates: [0],
   shape([x, index], { length, rows }) {
     const from = defined('scatterAddRows', x);
     expectRows('scatterAddRows', from, expectType('scatterAddRows', 'index', index, 'i32', 1));
     return [f32([length, ...from.shape.slice(1)], rows)];
   },
-  gradient({ inputs: [, index, base], grads: [dy] }) {
-    return [dy && index && gatherRows(dy, index), undefined, base && dy];
+  gradient({ inputs: [, index], grads: [dy] }) {
+    return [dy && index && gatherRows(dy, index), undefined];
   },
-  define([x, index, base], [y]) {
+  define([x, index], [y]) {
     const [from, rows, to] = [one(x), one(index), one(y)];
-    if (base) to.data.set(base.data);
     const width = widthOf(from);
     rows.data.forEach((r, i) => {
       for (let c = 0; c < width; c++)
         to.data[r * width + c] = (to.data[r * width + c] ?? 0) + (from.data[i * width + c] ?? 0);
     });
   },
-  inPlace: ({ accumulate }) => (accumulate ? [[2, 0]] : []),
+  inPlace: ({ accumulate }, inputs) => basePairs(inputs.length, accumulate),
   samples: [
-    { attrs: { length: 11, accumulate: false }, inputs: [{ shape: [9, 6] }, { shape: [9], int: 11 }] },
+    { attrs: { length: 11, accumulate: [] }, inputs: [{ shape: [9, 6] }, { shape: [9], int: 11 }] },
     {
-      attrs: { length: 7, accumulate: true },
+      attrs: { length: 7, accumulate: [0] },
       inputs: [{ shape: [9, 6], rows: 'tokens' }, { shape: [9], int: 7, rows: 'tokens' }, { shape: [7, 6] }],
       counts: { tokens: 5 },
     },
     {
-      attrs: { length: 4, rows: 'pairs', accumulate: false },
+      attrs: { length: 4, rows: 'pairs', accumulate: [] },
       inputs: [
         { shape: [9], rows: 'heads' },
         { shape: [9], int: 3, rows: 'heads' },
@@ -93,7 +92,7 @@ export const scatterAddRowsOp: Op<ScatterAttrs> = {
 
 /** y[index[i]] += x[i]: x [M, …], index i32 [M] → a tensor of `type` [N, …]. Sums values by group, too. */
 export const scatterAddRows = (x: Tensor, index: Tensor, type: TensorType): Tensor =>
-  apply(scatterAddRowsOp, [x, index], { length: type.shape[0] ?? 0, rows: type.rows, accumulate: false });
+  apply(scatterAddRowsOp, [x, index], { length: type.shape[0] ?? 0, rows: type.rows, accumulate: [] });
 
 export const updateRowsOp: Op<NoAttrs> = {
   name: 'updateRows',

@@ -4,7 +4,7 @@ import { PrefgradError } from '../errors.ts';
 import type { Op, Value } from '../op.ts';
 import type { TensorType } from '../shape.ts';
 import { f32 } from '../shape.ts';
-import { expectRows, expectSize, expectType, one } from './inputs.ts';
+import { basePairs, expectRows, expectSize, expectType, one } from './inputs.ts';
 
 type NoAttrs = Record<string, never>;
 
@@ -53,7 +53,7 @@ export const tokenLogProbsOp: Op<LogProbAttrs> = {
       );
     if (!hidden || !weight || !labels || !lse || !dLogp) return [];
     return [
-      ...applyAll(tokenLogProbsGradOp, [hidden, weight, labels, lse, dLogp], { accumulate: false }),
+      ...applyAll(tokenLogProbsGradOp, [hidden, weight, labels, lse, dLogp], { accumulate: [] }),
       undefined,
     ];
   },
@@ -97,20 +97,20 @@ export const tokenLogProbsOp: Op<LogProbAttrs> = {
 };
 
 interface LogProbGradAttrs {
-  readonly [key: string]: boolean;
-  /** The last input [V, C] is added to dWeight. */
-  readonly accumulate: boolean;
+  readonly [key: string]: readonly number[];
+  /** [1]: the last input [V, C] is added to dWeight. */
+  readonly accumulate: readonly number[];
 }
 
 /** (hidden, weight, labels, lse, dLogp, base?) → dHidden, dWeight; each chunk of logits is computed again. */
 export const tokenLogProbsGradOp: Op<LogProbGradAttrs> = {
   name: 'tokenLogProbsGrad',
-  accumulates: 1,
+  accumulates: [1],
   shape(inputs) {
     const { rows, weight } = headShape('tokenLogProbsGrad', inputs);
     return [rows, weight];
   },
-  define([hidden, weight, labels, lse, dLogp, base], [dHidden, dWeight]) {
+  define([hidden, weight, labels, lse, dLogp], [dHidden, dWeight]) {
     const [H, W, Y, L, G, dH, dW] = [
       one(hidden),
       one(weight),
@@ -120,7 +120,6 @@ export const tokenLogProbsGradOp: Op<LogProbGradAttrs> = {
       one(dHidden),
       one(dWeight),
     ];
-    if (base) dW.data.set(base.data);
     const C = H.shape[1] ?? 0;
     for (let i = 0; i < (H.shape[0] ?? 0); i++)
       logitsOf(H, W, i).forEach((x, v) => {
@@ -131,7 +130,7 @@ export const tokenLogProbsGradOp: Op<LogProbGradAttrs> = {
         }
       });
   },
-  inPlace: ({ accumulate }) => (accumulate ? [[5, 1]] : []),
+  inPlace: ({ accumulate }, inputs) => basePairs(inputs.length, accumulate),
   samples: [],
 };
 

@@ -6,6 +6,7 @@ import { PrefgradError } from '../errors.ts';
 import type { Tensor, Variable } from '../graph.ts';
 import { isInput } from '../graph.ts';
 import type { Value } from '../op.ts';
+import { accumulateOf, baseOf } from '../ops/inputs.ts';
 import { format, sizeOf, trueShape } from '../shape.ts';
 import { countUses } from '../simplify.ts';
 
@@ -80,7 +81,10 @@ export class ReferenceDevice implements Device {
         const shape = trueShape(type, counts);
         return { shape, data: new Float64Array(sizeOf(shape)) };
       });
-      node.op.define(node.inputs.map(valueOf), outputs, node.attrs);
+      const operands = node.inputs.map(valueOf);
+      const accumulate = accumulateOf(node.attrs);
+      node.op.define(operands.slice(0, operands.length - accumulate.length), outputs, node.attrs);
+      for (const index of accumulate) addTo(outputs[index], baseOf(operands, accumulate, index));
       outputs.forEach((value, i) => values.set(`${node.id}.${i}`, value));
       for (const x of node.inputs) {
         const left = (uses.get(x.key) ?? 0) - 1;
@@ -95,4 +99,8 @@ export class ReferenceDevice implements Device {
       this.#variables.set(variable, valueOf(value).data.slice());
     return outputs;
   }
+}
+
+function addTo(y: Value | undefined, base: Value | undefined): void {
+  base?.data.forEach((v, i) => y && (y.data[i] = (y.data[i] ?? 0) + v));
 }

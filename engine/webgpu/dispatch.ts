@@ -53,7 +53,7 @@ export interface LowerArgs {
   readonly workspace: Region;
   readonly capabilities: Capabilities;
   /** Constants for rowsAt(PLACE, CAPACITY): where the tensor's count stands, and its capacity. */
-  countOf(type: TensorType): { readonly place: number; readonly capacity: number };
+  readonly countOf: (type: TensorType) => { readonly place: number; readonly capacity: number };
 }
 
 /** How one op runs on WebGPU: its dispatches, and the bytes of workspace that they share. */

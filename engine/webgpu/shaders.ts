@@ -77,6 +77,6 @@ export function shaderSource(file: ShaderFile, { aliases, writable }: Bindings):
       : declaration;
   });
   for (const [name, other] of Object.entries(aliases))
-    text = text.replace(new RegExp(`\\b${name}\\b`, 'g'), other);
+    text = text.replace(new RegExp(`(?<!\\.)\\b${name}\\b`, 'g'), other);
   return `${common}\n${text}`;
 }

@@ -26,6 +26,7 @@ import {
   tensor,
   tokenLogProbs,
 } from '../../engine/index.ts';
+import { accumulateOf } from '../../engine/ops/inputs.ts';
 import { makePlan } from '../../engine/plan.ts';
 
 const bare = { workspace: () => 0, alignment: 64 };
@@ -66,7 +67,7 @@ describe('compile', () => {
     });
     expect(names(program)).not.toContain('add');
     const accumulating = program.nodes.filter(
-      (n) => n.op.name === 'matmul' && n.attrs['accumulate'] === true,
+      (n) => n.op.name === 'matmul' && accumulateOf(n.attrs).length > 0,
     );
     expect(accumulating).toHaveLength(2);
   });

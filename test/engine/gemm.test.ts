@@ -31,7 +31,7 @@ function randomProduct(next: () => number): Case {
   return {
     title: `[${m}, ${k}]${transposeA ? 'ᵀ' : ''} × [${k}, ${n}]${transposeB ? 'ᵀ' : ''}${bias ? ' + bias' : ''}${accumulate ? ' + base' : ''}, ${count} of ${capacity} rows`,
     sample: {
-      attrs: { transposeA, transposeB, bias, accumulate },
+      attrs: { transposeA, transposeB, bias, accumulate: accumulate ? [0] : [] },
       inputs: [
         { shape: transposeA ? [k, m] : [m, k], rows },
         { shape: transposeB ? [n, k] : [k, n], rows: transposeA ? rows : undefined },
@@ -91,7 +91,12 @@ describe('products of any shape', async () => {
     it(`tokenLogProbsGrad of ${count} of ${n} rows, C ${c}, V ${v}`, () => {
       // Log-sum-exps well above the logits, so that probabilities are of the size of 1 / V.
       const lse = { ...perRow, values: Array.from({ length: n }, (_, i) => 20 + (i % 7)) };
-      return compare(tokenLogProbsGradOp, { attrs: {}, inputs: [...head, lse, perRow], counts }, v, 3e-5);
+      return compare(
+        tokenLogProbsGradOp,
+        { attrs: { accumulate: [] }, inputs: [...head, lse, perRow], counts },
+        v,
+        3e-5,
+      );
     });
   }
 });

@@ -60,22 +60,24 @@ export function layerNorm(p: usize, thread: i32, threads: i32): void {
 }
 
 @inline function layerNormGradStep(
-  x: usize, weight: usize, dy: usize, dx: usize, dWeight: usize, dBias: usize,
+  x: usize, weight: usize, dy: usize, base: usize, dx: usize, dWeight: usize, dBias: usize,
   m: v128, r: v128, meanG: v128, meanGHat: v128, n: i32,
 ): void {
   const d = loadPart(dy, n), hat = hatOf(x, m, r, n);
   storePart(dWeight, fma(d, hat, loadPart(dWeight, n)), n);
   storePart(dBias, f32x4.add(loadPart(dBias, n), d), n);
   const g = f32x4.sub(f32x4.mul(d, loadPart(weight, n)), meanG);
-  storePart(dx, f32x4.mul(r, f32x4.sub(g, f32x4.mul(hat, meanGHat))), n);
+  const v = f32x4.mul(r, f32x4.sub(g, f32x4.mul(hat, meanGHat)));
+  storePart(dx, base ? f32x4.add(v, loadPart(base, n)) : v, n);
 }
 
 /**
  * dx = rstd · (g − Σg / C − hat · Σ(g · hat) / C) for one row, with g = dy · weight and hat = (x − mean) · rstd;
- * dWeight += dy · hat, dBias += dy. dx may be dy.
+ * dWeight += dy · hat, dBias += dy. dx gets base besides, where there is one; it may be dy or base.
  */
 export function layerNormGradRow(
-  x: usize, weight: usize, dy: usize, dx: usize, dWeight: usize, dBias: usize, C: i32, mean: f32, rstd: f32,
+  x: usize, weight: usize, dy: usize, base: usize, dx: usize, dWeight: usize, dBias: usize, C: i32,
+  mean: f32, rstd: f32,
 ): void {
   const m = f32x4.splat(mean), r = f32x4.splat(rstd);
   let sumG = f32x4.splat(0), sumGHat = sumG, c = 0;
@@ -91,19 +93,20 @@ export function layerNormGradRow(
   }
   const meanG = f32x4.splat(sumLanes(sumG) / <f32>C), meanGHat = f32x4.splat(sumLanes(sumGHat) / <f32>C);
   for (; C >= 4; C -= 4) {
-    layerNormGradStep(x, weight, dy, dx, dWeight, dBias, m, r, meanG, meanGHat, 4);
+    layerNormGradStep(x, weight, dy, base, dx, dWeight, dBias, m, r, meanG, meanGHat, 4);
     x += 16; weight += 16; dy += 16; dx += 16; dWeight += 16; dBias += 16;
+    if (base) base += 16;
   }
-  if (C > 0) layerNormGradStep(x, weight, dy, dx, dWeight, dBias, m, r, meanG, meanGHat, C);
+  if (C > 0) layerNormGradStep(x, weight, dy, base, dx, dWeight, dBias, m, r, meanG, meanGHat, C);
 }
 
 /**
  * dx, and for each GRAD_ROWS rows their sums [dWeight, dBias], 2 C floats, in the workspace.
- * Fields: x, weight, mean, rstd, dy, dx, sums, rows, C.
+ * Fields: x, weight, mean, rstd, dy, dx, sums, rows, C, base of dx or 0.
  */
 export function layerNormGrad(p: usize, thread: i32, threads: i32): void {
   const x = addressAt(p, 1), weight = addressAt(p, 2), mean = addressAt(p, 3), rstd = addressAt(p, 4);
-  const dy = addressAt(p, 5), dx = addressAt(p, 6), rows = intAt(p, 8), C = intAt(p, 9);
+  const dy = addressAt(p, 5), dx = addressAt(p, 6), rows = intAt(p, 8), C = intAt(p, 9), base = addressAt(p, 10);
   const chunks = (rows + GRAD_ROWS - 1) / GRAD_ROWS, end = shareStart(chunks, 1, thread + 1, threads);
   for (let k = shareStart(chunks, 1, thread, threads); k < end; k++) {
     const sums = addressAt(p, 7) + (<usize>(k * 2 * C) << 2);
@@ -111,18 +114,22 @@ export function layerNormGrad(p: usize, thread: i32, threads: i32): void {
     for (let t = k * GRAD_ROWS; t < min(rows, (k + 1) * GRAD_ROWS); t++) {
       const at = <usize>(t * C) << 2;
       const m = load<f32>(mean + (<usize>t << 2)), r = load<f32>(rstd + (<usize>t << 2));
-      layerNormGradRow(x + at, weight, dy + at, dx + at, sums, sums + (<usize>C << 2), C, m, r);
+      const on = base ? base + at : 0;
+      layerNormGradRow(x + at, weight, dy + at, on, dx + at, sums, sums + (<usize>C << 2), C, m, r);
     }
   }
 }
 
-/** Adds up the workspace's rows to dWeight or dBias. Fields: sums, floats between its rows, gradient, rows, C. */
+/**
+ * Adds up the workspace's rows to dWeight or dBias.
+ * Fields: sums, floats between its rows, gradient, rows, C, what it is added onto or 0.
+ */
 export function normWeightGrad(p: usize, thread: i32, threads: i32): void {
   const sums = addressAt(p, 1), step = <usize>intAt(p, 2) << 2, y = addressAt(p, 3), C = intAt(p, 5);
-  const chunks = (intAt(p, 4) + GRAD_ROWS - 1) / GRAD_ROWS;
+  const chunks = (intAt(p, 4) + GRAD_ROWS - 1) / GRAD_ROWS, base = addressAt(p, 6);
   const end = shareStart(C, STRIP, thread + 1, threads);
   for (let c = shareStart(C, STRIP, thread, threads); c < end; c += STRIP)
-    sumColumns(sums + (<usize>c << 2), step, chunks, y + (<usize>c << 2), min(STRIP, C - c));
+    sumColumns(sums + (<usize>c << 2), step, chunks, base ? base + (<usize>c << 2) : 0, y + (<usize>c << 2), min(STRIP, C - c));
 }
 
 /** y = x · rstd · weight for one row of C; rstd goes to its address. */
@@ -148,17 +155,20 @@ export function rmsNorm(p: usize, thread: i32, threads: i32): void {
 }
 
 @inline function rmsNormGradStep(
-  x: usize, weight: usize, dy: usize, dx: usize, dWeight: usize, r: v128, meanGHat: v128, n: i32,
+  x: usize, weight: usize, dy: usize, base: usize, dx: usize, dWeight: usize, r: v128, meanGHat: v128, n: i32,
 ): void {
   const d = loadPart(dy, n), hat = f32x4.mul(loadPart(x, n), r);
   storePart(dWeight, fma(d, hat, loadPart(dWeight, n)), n);
-  const g = f32x4.mul(d, loadPart(weight, n));
-  storePart(dx, f32x4.mul(r, f32x4.sub(g, f32x4.mul(hat, meanGHat))), n);
+  const g = f32x4.mul(d, loadPart(weight, n)), v = f32x4.mul(r, f32x4.sub(g, f32x4.mul(hat, meanGHat)));
+  storePart(dx, base ? f32x4.add(v, loadPart(base, n)) : v, n);
 }
 
-/** dx = rstd · (dy · weight − hat · Σ(dy · weight · hat) / C) for one row, hat = x · rstd; dWeight += dy · hat. */
+/**
+ * dx = rstd · (dy · weight − hat · Σ(dy · weight · hat) / C) for one row, hat = x · rstd, plus base where there is one;
+ * dWeight += dy · hat. dx may be dy or base.
+ */
 export function rmsNormGradRow(
-  x: usize, weight: usize, dy: usize, dx: usize, dWeight: usize, C: i32, rstd: f32,
+  x: usize, weight: usize, dy: usize, base: usize, dx: usize, dWeight: usize, C: i32, rstd: f32,
 ): void {
   const r = f32x4.splat(rstd);
   let even = f32x4.splat(0), odd = even, c = 0;
@@ -173,26 +183,28 @@ export function rmsNormGradRow(
   }
   const meanGHat = f32x4.splat(sumLanes(f32x4.add(even, odd)) * rstd / <f32>C);
   for (; C >= 4; C -= 4) {
-    rmsNormGradStep(x, weight, dy, dx, dWeight, r, meanGHat, 4);
+    rmsNormGradStep(x, weight, dy, base, dx, dWeight, r, meanGHat, 4);
     x += 16; weight += 16; dy += 16; dx += 16; dWeight += 16;
+    if (base) base += 16;
   }
-  if (C > 0) rmsNormGradStep(x, weight, dy, dx, dWeight, r, meanGHat, C);
+  if (C > 0) rmsNormGradStep(x, weight, dy, base, dx, dWeight, r, meanGHat, C);
 }
 
 /**
  * dx, and for each GRAD_ROWS rows their dWeight [C] in the workspace.
- * Fields: x, weight, rstd, dy, dx, sums, rows, C.
+ * Fields: x, weight, rstd, dy, dx, sums, rows, C, base of dx or 0.
  */
 export function rmsNormGrad(p: usize, thread: i32, threads: i32): void {
   const x = addressAt(p, 1), weight = addressAt(p, 2), rstd = addressAt(p, 3);
-  const dy = addressAt(p, 4), dx = addressAt(p, 5), rows = intAt(p, 7), C = intAt(p, 8);
+  const dy = addressAt(p, 4), dx = addressAt(p, 5), rows = intAt(p, 7), C = intAt(p, 8), base = addressAt(p, 9);
   const chunks = (rows + GRAD_ROWS - 1) / GRAD_ROWS, end = shareStart(chunks, 1, thread + 1, threads);
   for (let k = shareStart(chunks, 1, thread, threads); k < end; k++) {
     const sums = addressAt(p, 6) + (<usize>(k * C) << 2);
     fillFloats(sums, 0, C);
     for (let t = k * GRAD_ROWS; t < min(rows, (k + 1) * GRAD_ROWS); t++) {
       const at = <usize>(t * C) << 2;
-      rmsNormGradRow(x + at, weight, dy + at, dx + at, sums, C, load<f32>(rstd + (<usize>t << 2)));
+      const on = base ? base + at : 0;
+      rmsNormGradRow(x + at, weight, dy + at, on, dx + at, sums, C, load<f32>(rstd + (<usize>t << 2)));
     }
   }
 }

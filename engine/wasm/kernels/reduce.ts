@@ -113,27 +113,28 @@ export function sumStrip(x: usize, step: usize, rows: i32, y: usize, width: i32,
   v128.store(y, e, 64); v128.store(y, f, 80); v128.store(y, g, 96); v128.store(y, h, 112);
 }
 
-/** y [width] = Σ of all rows of x, `step` bytes apart; zeros where there are none. */
-export function sumColumns(x: usize, step: usize, rows: i32, y: usize, width: i32): void {
-  sumStrip(x, step, min(DEPTH, rows), y, width, false);
+/** y [width] = Σ of all rows of x, `step` bytes apart, plus base where there is one (it may be y). */
+export function sumColumns(x: usize, step: usize, rows: i32, base: usize, y: usize, width: i32): void {
+  if (base && base != y) memory.copy(y, base, <usize>width << 2);
+  sumStrip(x, step, min(DEPTH, rows), y, width, base != 0);
   for (let i = DEPTH; i < rows; i += DEPTH)
     sumStrip(x + <usize>i * step, step, min(DEPTH, rows - i), y, width, true);
 }
 
-/** Sums down columns: x [outer, R, inner] → y [outer, inner]. Fields: x, y, outer, R, inner, mean. */
+/** Sums down columns: x [outer, R, inner] → y [outer, inner]. Fields: x, y, outer, R, inner, mean, base or 0. */
 export function reduceColumns(p: usize, thread: i32, threads: i32): void {
   const x = addressAt(p, 1), y = addressAt(p, 2), outer = intAt(p, 3), rows = intAt(p, 4), inner = intAt(p, 5);
-  const mean = intAt(p, 6), scale = f32x4.splat(scaleOf(mean, rows));
+  const mean = intAt(p, 6), base = addressAt(p, 7), scale = f32x4.splat(scaleOf(mean, rows));
   const strips = (inner + STRIP - 1) / STRIP, units = outer * strips;
   const end = shareStart(units, 1, thread + 1, threads);
   for (let u = shareStart(units, 1, thread, threads); u < end; u++) {
     const o = u / strips, column = (u - o * strips) * STRIP, width = min(STRIP, inner - column);
-    const from = x + (<usize>(o * rows * inner + column) << 2), to = y + (<usize>(o * inner + column) << 2);
-    sumColumns(from, <usize>inner << 2, rows, to, width);
+    const from = x + (<usize>(o * rows * inner + column) << 2), at = <usize>(o * inner + column) << 2, to = y + at;
+    sumColumns(from, <usize>inner << 2, rows, base ? base + at : 0, to, width);
     if (mean)
       for (let c = 0; c < width; c += 4) {
-        const at = to + (<usize>c << 2);
-        storePart(at, f32x4.mul(loadPart(at, width - c), scale), width - c);
+        const part = to + (<usize>c << 2);
+        storePart(part, f32x4.mul(loadPart(part, width - c), scale), width - c);
       }
   }
 }

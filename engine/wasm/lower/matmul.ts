@@ -1,7 +1,8 @@
 import type { Attrs } from '../../op.ts';
+import { accumulateOf, baseOf } from '../../ops/inputs.ts';
 import type { TensorType } from '../../shape.ts';
 import type { Call, Field, LowerArgs, Lowering, Operand, Span } from '../call.ts';
-import { address, flag, int, operand, rowsOf } from '../call.ts';
+import { address, flag, int, operand, rowsOf, widthOf } from '../call.ts';
 
 /** Columns of one packed panel of B (kernels/tileSize.ts). */
 const PANEL = 8;
@@ -159,6 +160,13 @@ function gemmCalls(
   return calls;
 }
 
+/** The calls of a product, whichever way it is made. */
+function productCalls(product: Product, operands: Operands, args: LowerArgs): Call[] {
+  if (product.m === 0 || product.n === 0) return [];
+  const plan = planOf(product);
+  return plan.kind === 'gemv' ? gemvCalls(product, operands) : gemmCalls(product, operands, plan, args);
+}
+
 const matmul: Lowering = {
   workspace: (inputs: readonly TensorType[], attrs, threads) =>
     workspaceOf(productOf(inputs, attrs), threads),
@@ -175,14 +183,51 @@ const matmul: Lowering = {
       b: operand(inputs, 1),
       c: operand(outputs, 0),
       bias: attrs.bias === true ? operand(inputs, 2) : undefined,
-      base: attrs.accumulate === true ? operand(inputs, attrs.bias === true ? 3 : 2) : undefined,
+      base: baseOf(inputs, accumulateOf(attrs), 0),
       rows: product.transposeA ? int(product.m) : counted,
       inner: product.transposeA ? counted : int(product.k),
     };
-    if (product.m === 0 || product.n === 0) return [];
-    const plan = planOf(product);
-    return plan.kind === 'gemv' ? gemvCalls(product, operands) : gemmCalls(product, operands, plan, args);
+    return productCalls(product, operands, args);
   },
 };
 
-export const matmulLowerings: Record<string, Lowering> = { matmul };
+/** The product of weightGrad: aᵀ · b. */
+function weightProduct<T extends { readonly shape: readonly number[] }>([x, dy]: readonly T[], attrs: Attrs) {
+  const [a, b] = attrs.transposed === true ? [dy, x] : [x, dy];
+  const pair = [a, b].filter((t) => t !== undefined);
+  return productOf(pair, { transposeA: true });
+}
+
+const weightGrad: Lowering = {
+  workspace: (inputs, attrs, threads) => workspaceOf(weightProduct(inputs, attrs), threads),
+  lower(args) {
+    const { inputs, outputs, attrs } = args;
+    const [x, dy, dWeight, dBias] = [
+      ...[operand(inputs, 0), operand(inputs, 1)],
+      ...[operand(outputs, 0), operand(outputs, 1)],
+    ];
+    const accumulate = accumulateOf(attrs);
+    const rows = rowsOf(x.type);
+    const product = weightProduct([x.type, dy.type], attrs);
+    const [a, b] = attrs.transposed === true ? [dy, x] : [x, dy];
+    const base = baseOf(inputs, accumulate, 0);
+    const operands = { a, b, c: dWeight, bias: undefined, base, rows: int(product.m), inner: rows };
+    return [...productCalls(product, operands, args), columnSums(dy, dBias, baseOf(inputs, accumulate, 1))];
+  },
+};
+
+/** y [N] = Σ of the true rows of x [T, N]. */
+function columnSums(x: Operand, y: Operand, base: Operand | undefined): Call {
+  const fields = [
+    address(x),
+    address(y),
+    int(1),
+    rowsOf(x.type),
+    int(widthOf(x.type)),
+    int(0),
+    address(base),
+  ];
+  return { kernel: 'reduceColumns', fields, reads: present(x, base), writes: [y] };
+}
+
+export const matmulLowerings: Record<string, Lowering> = { matmul, weightGrad };

@@ -1,4 +1,5 @@
 import type { Attrs } from '../../op.ts';
+import { accumulateOf, baseOf } from '../../ops/inputs.ts';
 import type { TensorType } from '../../shape.ts';
 import { sizeOf } from '../../shape.ts';
 import type { Call, Lowering, Operand, Span } from '../call.ts';
@@ -22,10 +23,24 @@ const gradWorkspace =
 const eps = (attrs: Attrs) => float(numberAttr(attrs, 'eps'));
 
 /** Sums the workspace's rows, which hold `gradients` gradients side by side, to the one at `index`. */
-const weightGrad = (sums: Span, index: number, gradients: number, x: Operand, y: Operand): Call => {
+const weightGrad = (
+  sums: Span,
+  index: number,
+  gradients: number,
+  x: Operand,
+  y: Operand,
+  base: Operand | undefined,
+): Call => {
   const C = widthOf(x.type);
-  const fields = [address(sums, 4 * index * C), int(gradients * C), address(y), rowsOf(x.type, rowsEach(x.type)), int(C)];
-  return { kernel: 'normWeightGrad', fields, reads: [sums], writes: [y] };
+  const fields = [
+    address(sums, 4 * index * C),
+    int(gradients * C),
+    address(y),
+    rowsOf(x.type, rowsEach(x.type)),
+    int(C),
+    address(base),
+  ];
+  return { kernel: 'normWeightGrad', fields, reads: base ? [sums, base] : [sums], writes: [y] };
 };
 
 /** One call over rows: addresses of the inputs and outputs, then T, C and eps. */
@@ -41,13 +56,18 @@ const forward = (kernel: string): Lowering => ({
 /** dx from one call over chunks of rows, then each weight's gradient from the chunks' sums. */
 const backward = (kernel: string, gradients: number): Lowering => ({
   workspace: gradWorkspace(gradients),
-  lower({ inputs, outputs, workspace }) {
+  lower({ inputs, outputs, attrs, workspace }) {
     const [x, dx] = [operand(inputs, 0), operand(outputs, 0)];
-    const tensors = [...inputs, dx, workspace].map((t) => address(t));
-    const fields = [...tensors, rowsOf(x.type, rowsEach(x.type)), int(widthOf(x.type))];
+    const accumulate = accumulateOf(attrs);
+    const own = inputs.slice(0, inputs.length - accumulate.length);
+    const tensors = [...own, dx, workspace].map((t) => address(t));
+    const base = baseOf(inputs, accumulate, 0);
+    const fields = [...tensors, rowsOf(x.type, rowsEach(x.type)), int(widthOf(x.type)), address(base)];
     return [
       { kernel, fields, reads: inputs, writes: [dx, workspace] },
-      ...outputs.slice(1).map((y, i) => weightGrad(workspace, i, gradients, x, y)),
+      ...outputs
+        .slice(1)
+        .map((y, i) => weightGrad(workspace, i, gradients, x, y, baseOf(inputs, accumulate, i + 1))),
     ];
   },
 });

@@ -26,7 +26,7 @@ const reduce: Lowering = {
       return [
         {
           kernel: 'reduceColumns',
-          fields: [address(x), address(y), outer, reduced, int(inner), mean],
+          fields: [address(x), address(y), outer, reduced, int(inner), mean, int(0)],
           ...ends,
         },
       ];

@@ -1,3 +1,4 @@
+import { accumulateOf, baseOf } from '../../ops/inputs.ts';
 import type { Call, Lowering, Operand } from '../call.ts';
 import { address, int, operand, rowsOf, widthOf } from '../call.ts';
 import { copyCall, fillCall } from './layout.ts';
@@ -24,7 +25,8 @@ export const rowsLowerings: Record<string, Lowering> = {
   scatterAddRows: {
     lower({ inputs, outputs, attrs }) {
       const [x, index, y] = [operand(inputs, 0), operand(inputs, 1), operand(outputs, 0)];
-      const start = attrs.accumulate === true ? copyUnlessThere(operand(inputs, 2), y) : [fillCall(y, 0)];
+      const base = baseOf(inputs, accumulateOf(attrs), 0);
+      const start = base ? copyUnlessThere(base, y) : [fillCall(y, 0)];
       return [...start, { ...rowsCall('scatterAddRows', x, index, y, x), reads: [x, index, y] }];
     },
   },

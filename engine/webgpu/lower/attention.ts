@@ -1,12 +1,14 @@
 import { PrefgradError } from '../../errors.ts';
 import type { Attrs } from '../../op.ts';
-import type { TensorType } from '../../shape.ts';
-import type { LowerArgs, Lowering, Operand } from '../dispatch.ts';
-import { groupList, numberAttr, operand } from '../dispatch.ts';
+import type { Dispatch, LowerArgs, Lowering, Operand } from '../dispatch.ts';
+import { MOST_COUNTS, groupList, numberAttr, operand } from '../dispatch.ts';
 
 // These follow shaders/attentionTiles.wgsl.
 const THREADS = 128;
+/** Numbers of a head at most. */
 const WIDEST = 256;
+/** Queries of a head that a workgroup prepares. */
+const PREPARED = 8;
 
 /** Rows of a tile whose workgroup is `across` threads wide. */
 const rowsOfTile = (across: number): number => (4 * THREADS) / across;
@@ -21,13 +23,13 @@ interface Sizes {
   readonly segments: number;
 }
 
-function sizesOf(inputs: readonly (TensorType | undefined)[], attrs: Attrs): Sizes {
+function sizesOf(inputs: readonly Operand[], attrs: Attrs): Sizes {
   const headDim = numberAttr(attrs, 'headDim');
   if (headDim > WIDEST)
     throw new PrefgradError(
       `attention: heads of ${headDim} numbers, and WebGPU takes up to ${WIDEST}; use device wasm`,
     );
-  const rows = (i: number) => inputs[i]?.shape[0] ?? 1;
+  const rows = (i: number) => operand(inputs, i).type.shape[0] ?? 1;
   return {
     heads: numberAttr(attrs, 'heads'),
     kvHeads: numberAttr(attrs, 'kvHeads'),
@@ -47,10 +49,15 @@ const productFlops = (products: number, sizes: Sizes): number =>
 const blocksOf = (queries: number, segments: number, across: number): number =>
   queries === 0 ? 0 : Math.floor(queries / rowsOfTile(across)) + segments;
 
+/** Where an operand's rows are counted, or else how many there are; capacities are no part of a pipeline. */
+function rowsOf(name: string, { type }: Operand, countOf: LowerArgs['countOf']): Record<string, number> {
+  const { place, capacity } = countOf(type);
+  return { [`${name}_PLACE`]: place, [`${name}_ROWS`]: place === MOST_COUNTS ? capacity : 0 };
+}
+
 const constantsOf = (sizes: Sizes, segments: Operand, countOf: LowerArgs['countOf']) => ({
   ...{ HEADS: sizes.heads, KV_HEADS: sizes.kvHeads, HEAD_DIM: sizes.headDim },
-  ...{ SCALE: 1 / Math.sqrt(sizes.headDim), SEGMENTS: sizes.segments },
-  SEGMENT_PLACE: countOf(segments.type).place,
+  ...{ SCALE: 1 / Math.sqrt(sizes.headDim), ...rowsOf('SEGMENT', segments, countOf) },
 });
 
 /** Threads side by side, so that a thread sums up to four quads of a row. */
@@ -62,36 +69,38 @@ function acrossOfKeys({ headDim, keys, kvHeads }: Sizes): number {
   return headDim > 64 || (keys / rowsOfTile(8)) * kvHeads < 256 ? 16 : 8;
 }
 
-/** Whether segments have few queries each, as in decoding. */
-const isFew = ({ queries, segments }: Sizes): boolean => queries <= 4 * segments;
+const packedInputs = (inputs: readonly Operand[]) =>
+  [operand(inputs, 0), operand(inputs, 1), operand(inputs, 2), operand(inputs, 3)] as const;
 
 const attention: Lowering = {
   lower({ inputs, outputs, attrs, countOf }) {
-    const [q, k, v, segments] = [0, 1, 2, 3].map((i) => operand(inputs, i)) as [
-      ...[Operand, Operand, Operand, Operand],
-    ];
+    const [q, k, v, segments] = packedInputs(inputs);
     const [out, lse] = [operand(outputs, 0), operand(outputs, 1)];
-    const sizes = sizesOf(
-      inputs.map((t) => t.type),
-      attrs,
-    );
+    const sizes = sizesOf(inputs, attrs);
     const ACROSS = acrossOf(sizes);
-    const few = isFew(sizes);
+    const common = {
+      shader: 'attention',
+      reads: { q, k, v, segments },
+      writes: { out, lse },
+      flops: productFlops(2, sizes),
+    } as const;
+    const constants = constantsOf(sizes, segments, countOf);
+    // Few queries in a segment, as in decoding, do not fill a tile.
+    if (sizes.queries <= 4 * sizes.segments)
+      return [
+        {
+          ...common,
+          entry: 'few',
+          constants: { ...constants, WIDE: 2 ** Math.ceil(Math.log2(sizes.headDim)) },
+          workgroups: (rows) => [sizes.heads, rows(q.type)],
+        },
+      ];
     return [
       {
-        shader: 'attention',
-        entry: few ? 'few' : 'tiled',
-        constants: {
-          ...constantsOf(sizes, segments, countOf),
-          ...(few ? { WIDE: 2 ** Math.ceil(Math.log2(sizes.headDim)) } : { ACROSS }),
-        },
-        reads: { q, k, v, segments },
-        writes: { out, lse },
-        workgroups: (rows) => [
-          sizes.heads,
-          few ? rows(q.type) : blocksOf(rows(q.type), rows(segments.type), ACROSS),
-        ],
-        flops: productFlops(2, sizes),
+        ...common,
+        entry: 'tiled',
+        constants: { ...constants, ACROSS },
+        workgroups: (rows) => [sizes.heads, blocksOf(rows(q.type), rows(segments.type), ACROSS)],
       },
     ];
   },
@@ -100,49 +109,37 @@ const attention: Lowering = {
 const attentionGrad: Lowering = {
   workspace: ([q], attrs) => 8 * (q?.shape[0] ?? 1) * numberAttr(attrs, 'heads'),
   lower({ inputs, outputs, attrs, workspace: stats, countOf }) {
-    const [q, k, v, segments] = [operand(inputs, 0), operand(inputs, 1), operand(inputs, 2), operand(inputs, 3)];
+    const [q, k, v, segments] = packedInputs(inputs);
     const [out, lse, dOut] = [operand(inputs, 4), operand(inputs, 5), operand(inputs, 6)];
     const [dq, dk, dv] = [operand(outputs, 0), operand(outputs, 1), operand(outputs, 2)];
-    const sizes = sizesOf(
-      inputs.map((t) => t.type),
-      attrs,
-    );
+    const sizes = sizesOf(inputs, attrs);
+    const { heads, kvHeads, headDim, queries } = sizes;
+    const [across, acrossKeys] = [acrossOf(sizes), acrossOfKeys(sizes)];
+    const shader = 'attentionGrad';
     const constants = {
       ...constantsOf(sizes, segments, countOf),
-      ...{ QUERY_ROWS: sizes.queries, QUERY_PLACE: countOf(q.type).place },
-      ...{ KEY_ROWS: sizes.keys, KEY_PLACE: countOf(k.type).place },
+      ...rowsOf('QUERY', q, countOf),
+      ...rowsOf('KEY', k, countOf),
     };
-    const ACROSS = acrossOf(sizes);
-    const acrossKeys = acrossOfKeys(sizes);
-    return [
-      {
-        shader: 'attentionGrad',
-        entry: 'prepare',
-        constants,
-        reads: { out, lse, dOut },
-        writes: { stats },
-        workgroups: (rows) => groupList(Math.ceil((rows(q.type) * sizes.heads) / 8)),
-        flops: 2 * sizes.queries * sizes.heads * sizes.headDim,
-      },
-      {
-        shader: 'attentionGrad',
-        entry: 'byKeys',
-        constants: { ...constants, ACROSS: acrossKeys, BY_KEYS: 1 },
-        reads: { q, k, v, segments, dOut, stats },
-        writes: { dk, dv },
-        workgroups: (rows) => [sizes.kvHeads, Math.ceil(rows(k.type) / rowsOfTile(acrossKeys))],
-        flops: productFlops(4, sizes),
-      },
-      {
-        shader: 'attentionGrad',
-        entry: 'byQueries',
-        constants: { ...constants, ACROSS },
-        reads: { q, k, v, segments, dOut, stats },
-        writes: { dq },
-        workgroups: (rows) => [sizes.heads, blocksOf(rows(q.type), rows(segments.type), ACROSS)],
-        flops: productFlops(3, sizes),
-      },
-    ];
+    const reads = { q, k, v, segments, dOut, stats };
+    const prepare: Dispatch = {
+      ...{ shader, entry: 'prepare', constants, reads: { out, lse, dOut }, writes: { stats } },
+      workgroups: (rows) => groupList(Math.ceil((rows(q.type) * heads) / PREPARED)),
+      flops: 2 * queries * heads * headDim,
+    };
+    const byKeys: Dispatch = {
+      ...{ shader, entry: 'byKeys', reads, writes: { dk, dv } },
+      constants: { ...constants, ACROSS: acrossKeys, BY_KEYS: 1 },
+      workgroups: (rows) => [kvHeads, Math.ceil(rows(k.type) / rowsOfTile(acrossKeys))],
+      flops: productFlops(4, sizes),
+    };
+    const byQueries: Dispatch = {
+      ...{ shader, entry: 'byQueries', reads, writes: { dq } },
+      constants: { ...constants, ACROSS: across },
+      workgroups: (rows) => [heads, blocksOf(rows(q.type), rows(segments.type), across)],
+      flops: productFlops(3, sizes),
+    };
+    return [prepare, byKeys, byQueries];
   },
 };
 

@@ -1,4 +1,5 @@
 import type { Attrs } from '../../op.ts';
+import { accumulateOf, baseOf } from '../../ops/inputs.ts';
 import type { TensorType } from '../../shape.ts';
 import type { Dispatch, LowerArgs, Lowering, Region } from '../dispatch.ts';
 import { operand } from '../dispatch.ts';
@@ -26,6 +27,9 @@ export interface ProductOperands {
   readonly c: Region;
   readonly bias?: Region | undefined;
   readonly base?: Region | undefined;
+  /** Where the sums of A's rows or B's columns over what is summed over go, and what they are added onto. */
+  readonly sums?:
+    { readonly of: 'a' | 'b'; readonly y: Region; readonly base?: Region | undefined } | undefined;
 }
 
 export function productOf(a: TensorType, b: TensorType, attrs: Attrs): Product {
@@ -49,8 +53,8 @@ export function productDispatch(
   countOf: LowerArgs['countOf'],
 ): Dispatch {
   const { m, n, k, transposeA, transposeB, rows, inner } = product;
-  const { a, b, c, bias, base } = operands;
-  const few = m <= FEW_ROWS;
+  const { a, b, c, bias, base, sums } = operands;
+  const few = m <= FEW_ROWS && sums === undefined;
   const entry = !few ? 'tiled' : transposeB ? 'alongRows' : 'alongColumns';
   const counted = rows?.rows !== undefined || inner?.rows !== undefined;
   return {
@@ -62,10 +66,16 @@ export function productDispatch(
       ...(inner ? { INNER_PLACE: countOf(inner).place } : {}),
       ...{ TRANSPOSE_A: Number(transposeA), TRANSPOSE_B: Number(transposeB) },
       ...{ HAS_BIAS: Number(bias !== undefined), HAS_BASE: Number(base !== undefined) },
+      ...(sums ? { SUMS: sums.of === 'a' ? 1 : 2, HAS_SUMS_BASE: Number(sums.base !== undefined) } : {}),
       EDGE: Number(counted || m % TILE > 0 || n % TILE > 0 || k % DEPTH > 0),
     },
-    reads: { a, b, ...(bias ? { bias } : {}), ...(base ? { base } : {}) },
-    writes: { c },
+    reads: {
+      ...{ a, b },
+      ...(bias ? { bias } : {}),
+      ...(base ? { base } : {}),
+      ...(sums?.base ? { sumsBase: sums.base } : {}),
+    },
+    writes: { c, ...(sums ? { sums: sums.y } : {}) },
     workgroups: (rowsOf) => {
       const height = rows ? rowsOf(rows) : m;
       if (few) return [Math.ceil(n / (transposeB ? 4 : TILE)), height];
@@ -81,9 +91,27 @@ const matmul: Lowering = {
     const product = productOf(a.type, b.type, attrs);
     if (product.m === 0 || product.n === 0) return [];
     const bias = attrs.bias === true ? operand(inputs, 2) : undefined;
-    const base = attrs.accumulate === true ? operand(inputs, bias ? 3 : 2) : undefined;
+    const base = baseOf(inputs, accumulateOf(attrs), 0);
     return [productDispatch(product, { a, b, c, bias, base }, countOf)];
   },
 };
 
-export const matmulLowerings: Record<string, Lowering> = { matmul };
+const weightGrad: Lowering = {
+  lower({ inputs, outputs, attrs, countOf }) {
+    const [x, dy] = [operand(inputs, 0), operand(inputs, 1)];
+    const [c, dBias] = [operand(outputs, 0), operand(outputs, 1)];
+    const accumulate = accumulateOf(attrs);
+    const transposed = attrs.transposed === true;
+    const [a, b] = transposed ? [dy, x] : [x, dy];
+    const product = productOf(a.type, b.type, { transposeA: true });
+    if (product.m === 0 || product.n === 0) return [];
+    const sums = {
+      of: transposed ? ('a' as const) : ('b' as const),
+      y: dBias,
+      base: baseOf(inputs, accumulate, 1),
+    };
+    return [productDispatch(product, { a, b, c, base: baseOf(inputs, accumulate, 0), sums }, countOf)];
+  },
+};
+
+export const matmulLowerings: Record<string, Lowering> = { matmul, weightGrad };

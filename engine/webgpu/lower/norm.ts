@@ -1,3 +1,4 @@
+import { accumulateOf, baseOf } from '../../ops/inputs.ts';
 import type { TensorType } from '../../shape.ts';
 import { sizeOf } from '../../shape.ts';
 import type { CountRows, Dispatch, LowerArgs, Lowering } from '../dispatch.ts';
@@ -71,7 +72,7 @@ const backward = (centered: boolean): Lowering => ({
     const { COLUMNS, groups } = gradShape(x);
     return 4 * groups(capacityOf(x)) * (THREADS / COLUMNS) * lengthOf(x) * (centered ? 2 : 1);
   },
-  lower({ inputs, outputs, workspace, countOf }) {
+  lower({ inputs, outputs, attrs, workspace, countOf }) {
     const [x, dx] = [operand(inputs, 0), operand(outputs, 0)];
     const { TEAM, COLUMNS, groups } = gradShape(x.type);
     const constants = {
@@ -79,19 +80,31 @@ const backward = (centered: boolean): Lowering => ({
       ...{ CENTERED: Number(centered), TEAM, COLUMNS, MOST_GROUPS },
     };
     const [rstd, dy] = [operand(inputs, centered ? 3 : 2), operand(inputs, centered ? 4 : 3)];
+    const [dxBase, weightBase, biasBase] = [0, 1, 2].map((o) => baseOf(inputs, accumulateOf(attrs), o));
     const rowGradients: Dispatch = {
       shader: 'norm',
       entry: 'normGrad',
-      constants,
-      reads: { x, weight: operand(inputs, 1), rstd, dy, ...(centered ? { mean: operand(inputs, 2) } : {}) },
+      constants: { ...constants, HAS_DX_BASE: Number(dxBase !== undefined) },
+      reads: {
+        ...{ x, weight: operand(inputs, 1), rstd, dy, ...(centered ? { mean: operand(inputs, 2) } : {}) },
+        ...(dxBase ? { dxBase } : {}),
+      },
       writes: { dx, sums: workspace },
       workgroups: (rows) => [groups(rowsOf(x.type, rows))],
     };
     const weightGradients: Dispatch = {
       shader: 'norm',
       entry: 'normWeightGrad',
-      constants,
-      reads: { sums: workspace },
+      constants: {
+        ...constants,
+        HAS_WEIGHT_BASE: Number(weightBase !== undefined),
+        HAS_BIAS_BASE: Number(biasBase !== undefined),
+      },
+      reads: {
+        sums: workspace,
+        ...(weightBase ? { weightBase } : {}),
+        ...(biasBase ? { biasBase } : {}),
+      },
       writes: { dWeight: operand(outputs, 1), ...(centered ? { dBias: operand(outputs, 2) } : {}) },
       workgroups: () => groupList(Math.ceil((lengthOf(x.type) * (centered ? 2 : 1)) / SUM_COLUMNS)),
     };

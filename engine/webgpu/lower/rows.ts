@@ -1,3 +1,4 @@
+import { accumulateOf, baseOf } from '../../ops/inputs.ts';
 import type { TensorType } from '../../shape.ts';
 import type { Dispatch, LowerArgs, Lowering, Operand } from '../dispatch.ts';
 import { cut, cutBytes, elementsOf, groupList, operand, widthOf } from '../dispatch.ts';
@@ -15,11 +16,10 @@ const ENTRIES = 16;
 
 const entriesOf = (index: TensorType): number => index.shape[0] ?? 0;
 
-/** What all entries of the shader know: how many entries the index has, and the width of a row. */
-const indexConstants = (index: TensorType, row: TensorType, countOf: CountOf): Record<string, number> => ({
+/** How many entries the index has. */
+const entryConstants = (index: TensorType, countOf: CountOf): Record<string, number> => ({
   PLACE: countOf(index).place,
   CAPACITY: entriesOf(index),
-  WIDTH: widthOf(row),
 });
 
 /** A dispatch over the elements of `indexed`, which has a row for each entry of the index. */
@@ -30,7 +30,7 @@ const elementDispatch = (
 ): Dispatch => ({
   shader: 'rows',
   entry,
-  constants: indexConstants(index.type, indexed.type, countOf),
+  constants: { ...entryConstants(index.type, countOf), WIDTH: widthOf(indexed.type) },
   reads: { x, index },
   writes: { y },
   workgroups: (rows) => groupList(Math.ceil(elementsOf(indexed.type, rows) / GROUP)),
@@ -45,8 +45,8 @@ const scatterAddRows: Lowering = {
   workspace: ([x]) => (x ? cutBytes(sortedSizes(x)) : 0),
   lower({ inputs, outputs, attrs, countOf, workspace }) {
     const [x, index, y] = [operand(inputs, 0), operand(inputs, 1), operand(outputs, 0)];
-    const base = attrs.accumulate === true ? operand(inputs, 2) : undefined;
-    const constants = indexConstants(index.type, x.type, countOf);
+    const base = baseOf(inputs, accumulateOf(attrs), 0);
+    const constants = { ...entryConstants(index.type, countOf), WIDTH: widthOf(x.type) };
     if (isNarrow(x.type, y.type)) {
       const { place: GROUPS_PLACE, capacity: GROUPS } = countOf(y.type);
       return [
@@ -68,7 +68,7 @@ const scatterAddRows: Lowering = {
       {
         shader: 'rows',
         entry: 'sort',
-        constants,
+        constants: entryConstants(index.type, countOf),
         reads: { index },
         writes: { order, keys },
         workgroups: (rows) => groupList(Math.ceil(rows(index.type) / ENTRIES)),

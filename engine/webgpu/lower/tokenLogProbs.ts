@@ -1,3 +1,4 @@
+import { accumulateOf, baseOf } from '../../ops/inputs.ts';
 import type { TensorType } from '../../shape.ts';
 import type { Dispatch, LowerArgs, Lowering, Operand, Region } from '../dispatch.ts';
 import { cut, cutBytes, groupList, operand } from '../dispatch.ts';
@@ -95,13 +96,13 @@ const tokenLogProbs: Lowering = {
   },
 };
 
-/** dWeight is added onto a sixth input where there is one (it may be dWeight itself). */
 const tokenLogProbsGrad: Lowering = {
   workspace: (inputs) => sizesOf(inputs).logitBytes,
-  lower({ inputs, outputs, workspace, countOf }) {
+  lower({ inputs, outputs, attrs, workspace, countOf }) {
     const types = inputs.map((i) => i.type);
     const [hidden, weight, labels] = [operand(inputs, 0), operand(inputs, 1), operand(inputs, 2)];
-    const [logSums, dLogps, base] = [operand(inputs, 3), operand(inputs, 4), inputs[5]];
+    const [logSums, dLogps] = [operand(inputs, 3), operand(inputs, 4)];
+    const base = baseOf(inputs, accumulateOf(attrs), 1);
     const [dHidden, dWeight] = [operand(outputs, 0), operand(outputs, 1)];
     const { n, c } = sizesOf(types);
     const constants = constantsOf(types, hidden.type, countOf);

@@ -1,0 +1,167 @@
+// Optimizer updates as PyTorch computes them, in place; and the norm of all gradients.
+
+@group(0) @binding(1) var<storage, read_write> param: array<vec4f>;
+@group(0) @binding(2) var<storage, read> grad: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> moment1: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> moment2: array<vec4f>;
+/// HYPER_FIELDS of engine/ops/optimizer.ts.
+@group(0) @binding(5) var<storage, read> hyper: array<f32>;
+@group(0) @binding(6) var<storage, read> gradScale: array<f32>;
+
+/// Whether the weight decay applies to this parameter.
+override DECAY: bool = false;
+
+const THREADS = 256u;
+const LEARNING_RATE = 0u;
+const WEIGHT_DECAY = 1u;
+const BETA1 = 2u;
+const BETA2 = 3u;
+const EPSILON = 4u;
+const CORRECTION1 = 5u;
+const CORRECTION2 = 6u;
+const ALPHA = 7u;
+
+fn decay() -> f32 {
+  if (DECAY) { return hyper[WEIGHT_DECAY]; }
+  return 0.0;
+}
+
+/// AdamW (Loshchilov & Hutter, arXiv 1711.05101): moment1 is m, moment2 is v.
+@compute @workgroup_size(THREADS)
+fn adamw(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let i = listIndex(workgroup, workgroups) * THREADS + thread;
+  if (i >= arrayLength(&param)) { return; }
+  let g = grad[i] * gradScale[0];
+  let m = fma(vec4f(hyper[BETA1]), moment1[i], (1.0 - hyper[BETA1]) * g);
+  let v = fma(vec4f(hyper[BETA2]), moment2[i], (1.0 - hyper[BETA2]) * g * g);
+  moment1[i] = m;
+  moment2[i] = v;
+  let rate = hyper[LEARNING_RATE];
+  let root = sqrt(v) / sqrt(hyper[CORRECTION2]) + hyper[EPSILON];
+  param[i] -= fma(vec4f(rate * decay()), param[i], rate / hyper[CORRECTION1] * m / root);
+}
+
+/// RMSprop without momentum; the weight decay is added to the gradient. moment1 is v.
+@compute @workgroup_size(THREADS)
+fn rmsprop(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let i = listIndex(workgroup, workgroups) * THREADS + thread;
+  if (i >= arrayLength(&param)) { return; }
+  let d = fma(vec4f(decay()), param[i], grad[i] * gradScale[0]);
+  let v = fma(vec4f(hyper[ALPHA]), moment1[i], (1.0 - hyper[ALPHA]) * d * d);
+  moment1[i] = v;
+  param[i] -= hyper[LEARNING_RATE] * d / (sqrt(v) + hyper[EPSILON]);
+}
+
+/// Plain gradient descent; the weight decay is added to the gradient.
+@compute @workgroup_size(THREADS)
+fn sgd(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let i = listIndex(workgroup, workgroups) * THREADS + thread;
+  if (i >= arrayLength(&param)) { return; }
+  param[i] -= hyper[LEARNING_RATE] * fma(vec4f(decay()), param[i], grad[i] * gradScale[0]);
+}
+
+// Of globalNorm: up to seven tensors, of which there are TENSORS here.
+@group(0) @binding(7) var<storage, read> tensor0: array<f32>;
+@group(0) @binding(8) var<storage, read> tensor1: array<f32>;
+@group(0) @binding(9) var<storage, read> tensor2: array<f32>;
+@group(0) @binding(10) var<storage, read> tensor3: array<f32>;
+@group(0) @binding(11) var<storage, read> tensor4: array<f32>;
+@group(0) @binding(12) var<storage, read> tensor5: array<f32>;
+@group(0) @binding(13) var<storage, read> tensor6: array<f32>;
+/// Sums of squares, as many of each tensor as a dispatch has workgroups in x.
+@group(0) @binding(14) var<storage, read_write> parts: array<f32>;
+@group(0) @binding(15) var<storage, read_write> norm: array<f32>;
+
+override TENSORS: u32 = 7u;
+/// Elements of a tensor whose rows are counted: it is alone in its dispatch.
+override PLACE: u32 = 16u;
+override WIDTH: u32 = 1u;
+
+var<workgroup> sums: array<f32, THREADS>;
+
+/// The sum over the workgroup's threads, for thread 0.
+fn sumOfThreads(thread: u32, mine: f32) -> f32 {
+  sums[thread] = mine;
+  for (var half = THREADS / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (thread < half) { sums[thread] += sums[thread + half]; }
+  }
+  return sums[0];
+}
+
+fn lengthOf(tensor: u32) -> u32 {
+  if (PLACE != NO_COUNT) { return rowsAt(PLACE, 0u) * WIDTH; }
+  switch (tensor) {
+    case 0u: { return arrayLength(&tensor0); }
+    case 1u: { return arrayLength(&tensor1); }
+    case 2u: { return arrayLength(&tensor2); }
+    case 3u: { return arrayLength(&tensor3); }
+    case 4u: { return arrayLength(&tensor4); }
+    case 5u: { return arrayLength(&tensor5); }
+    default: { return arrayLength(&tensor6); }
+  }
+}
+
+fn elementOf(tensor: u32, i: u32) -> f32 {
+  switch (tensor) {
+    case 0u: { return tensor0[i]; }
+    case 1u: { return tensor1[i]; }
+    case 2u: { return tensor2[i]; }
+    case 3u: { return tensor3[i]; }
+    case 4u: { return tensor4[i]; }
+    case 5u: { return tensor5[i]; }
+    default: { return tensor6[i]; }
+  }
+}
+
+/// Workgroup (x, tensor) sums every so many elements of one tensor; four sums of a thread keep each of them short.
+@compute @workgroup_size(THREADS)
+fn squares(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let tensor = workgroup.y;
+  var n = 0u;
+  if (tensor < TENSORS) { n = lengthOf(tensor); }
+  let step = workgroups.x * THREADS;
+  var total = vec4f();
+  var i = workgroup.x * THREADS + thread;
+  for (; i + 3u * step < n; i += 4u * step) {
+    let four = vec4f(
+      elementOf(tensor, i),
+      elementOf(tensor, i + step),
+      elementOf(tensor, i + 2u * step),
+      elementOf(tensor, i + 3u * step),
+    );
+    total = fma(four, four, total);
+  }
+  for (; i < n; i += step) {
+    let one = elementOf(tensor, i);
+    total.x = fma(one, one, total.x);
+  }
+  let sum = sumOfThreads(thread, (total.x + total.y) + (total.z + total.w));
+  if (thread == 0u) { parts[tensor * workgroups.x + workgroup.x] = sum; }
+}
+
+/// √ of the sum of all parts.
+@compute @workgroup_size(THREADS)
+fn root(@builtin(local_invocation_index) thread: u32) {
+  let n = arrayLength(&parts);
+  var total = 0.0;
+  for (var i = thread; i < n; i += THREADS) { total += parts[i]; }
+  let sum = sumOfThreads(thread, total);
+  if (thread == 0u) { norm[0] = sqrt(sum); }
+}

@@ -1,0 +1,43 @@
+// Rotary position embedding of pairs (d, d + HALF) of each head.
+
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> positions: array<i32>;
+// [positions, HALF]
+@group(0) @binding(3) var<storage, read> cosines: array<f32>;
+@group(0) @binding(4) var<storage, read> sines: array<f32>;
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;
+
+// Rows: the true ones of the count at PLACE; all of y where none are counted.
+override PLACE: u32 = 16u;
+override HEADS: u32;
+override HALF: u32;
+/// −1 rotates backwards.
+override SIGN: f32 = 1.0;
+
+const THREADS = 256u;
+const EACH = 4u;
+
+/// y may be x.
+@compute @workgroup_size(THREADS)
+fn rope(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let pairs = rowsAt(PLACE, arrayLength(&y) / (2u * HEADS * HALF)) * HEADS * HALF;
+  let start = listIndex(workgroup, workgroups) * THREADS * EACH + thread;
+  for (var e = 0u; e < EACH; e++) {
+    let i = start + e * THREADS;
+    if (i >= pairs) { return; }
+    let d = i % HALF;
+    let head = i / HALF;
+    let angle = u32(positions[head / HEADS]) * HALF + d;
+    let at = head * 2u * HALF + d;
+    let c = cosines[angle];
+    let s = sines[angle] * SIGN;
+    let a = x[at];
+    let b = x[at + HALF];
+    y[at] = a * c - b * s;
+    y[at + HALF] = b * c + a * s;
+  }
+}
