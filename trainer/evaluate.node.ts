@@ -35,13 +35,14 @@ export async function evaluateFile(
     ...settings,
     method: settings.method === 'hpo' ? settings.hpo.base : settings.method,
   });
-  const file = await findRows(options.data);
+  const reading = { onProgress: (done: number, total: number) => onProgress('data', done, total) };
+  const file = await findRows(options.data, reading);
   const reference = await referenceScores();
 
   const session = await openSession({ ...options, onProgress });
   try {
     const { tokenizer, model, device } = session;
-    const { rows, warnings } = await loadRows(file, tokenizer, model, settings, 'evaluate');
+    const { rows, warnings } = await loadRows(file, tokenizer, model, settings, 'evaluate', reading);
     for (const message of warnings) hooks.onEvent({ type: 'warning', message });
     if (reference && reference.places.join() !== rows.map(({ origin }) => place(origin)).join())
       throw new PrefgradError(
@@ -74,7 +75,7 @@ export async function evaluateFile(
     if (options.reference === undefined || !loss.usesReference) return undefined;
     const before = await openSession({ ...options, model: options.reference, onProgress });
     try {
-      const { rows } = await loadRows(file, before.tokenizer, before.model, settings, 'evaluate');
+      const { rows } = await loadRows(file, before.tokenizer, before.model, settings, 'evaluate', reading);
       const scores = await new Scorer(before.model, before.device).score(
         rows.map((row) => loss.sequence(row)),
       );

@@ -76,7 +76,9 @@ export async function prepareReferences(
   onProgress: OnProgress,
   signal: AbortSignal,
 ): Promise<(row: TokenizedRow) => readonly number[]> {
-  const sequences = rows.map((row) => loss.sequence(row));
+  // In a mixture a row comes several times.
+  const distinct = [...new Set(rows)];
+  const sequences = distinct.map((row) => loss.sequence(row));
   const logps = loss.usesReference
     ? await referenceLogps(model, device, sequences, {
         cache: fileCache('reference'),
@@ -85,6 +87,6 @@ export async function prepareReferences(
         signal,
       })
     : sequences.map(({ completions }) => completions.map(() => 0));
-  const byRow = new Map(rows.map((row, i) => [row, logps[i] ?? []]));
+  const byRow = new Map(distinct.map((row, i) => [row, logps[i] ?? []]));
   return (row) => byRow.get(row) ?? [];
 }

@@ -25,7 +25,10 @@ export async function scoreFile(
   options: ScoreFileOptions,
   { onEvent }: { onEvent: (event: TrainEvent) => void },
 ): Promise<{ rows: number; leftOut: number }> {
-  const file = await findRows(options.data);
+  const reading = {
+    onProgress: (done: number, total: number) => onEvent({ type: 'progress', phase: 'data', done, total }),
+  };
+  const file = await findRows(options.data, reading);
   const session = await openSession({
     ...options,
     maxPositions: options.maxLength,
@@ -33,10 +36,13 @@ export async function scoreFile(
   });
   try {
     const { model, device, tokenizer } = session;
-    const { rows, leftOut, warnings } = await loadRowsForScoring(file, tokenizer, model, {
-      maxLength: options.maxLength ?? null,
-      addBos: options.addBos,
-    });
+    const { rows, leftOut, warnings } = await loadRowsForScoring(
+      file,
+      tokenizer,
+      model,
+      { maxLength: options.maxLength ?? null, addBos: options.addBos },
+      reading,
+    );
     for (const message of warnings) onEvent({ type: 'warning', message });
     const scores = await new Scorer(model, device).score(
       rows.map((row) => ({ promptIds: row.promptIds, completions: completionsOf(row).map((c) => c.ids) })),

@@ -53,6 +53,7 @@ export class LossProgram {
     capacity: Capacity,
     device: Device,
     optimizer?: Optimizer,
+    recompute = true,
   ): Promise<LossProgram> {
     const types = {
       ...packedTypes(capacity),
@@ -69,7 +70,7 @@ export class LossProgram {
       const gradients = grad(
         mul(graph.loss, weight),
         optimizer.parameters.map((p) => p.variable.tensor),
-        { recompute: true },
+        { recompute },
       );
       return { outputs, updates: optimizer.accumulate(gradients) };
     });

@@ -6,6 +6,7 @@ import { recoverCheckpoints } from './checkpoint.node.ts';
 import type { TrainConfig } from './config.ts';
 import type { FoundData } from './data/load.node.ts';
 import { findRows, loadRows } from './data/load.node.ts';
+import { writeNotes } from './data/notes.node.ts';
 import { environmentOf, methodOf } from './describe.node.ts';
 import { Evaluator } from './evaluation.ts';
 import type { Phase, TrainEvent } from './events.ts';
@@ -130,8 +131,12 @@ class Run {
       startedAt: new Date().toISOString(),
     });
     this.#emit({ type: 'memory', plan: trainer.memory });
-    for (const message of [...data.warnings, ...(heldOut?.warnings ?? [])])
-      this.#emit({ type: 'warning', message });
+    const listed = await writeNotes(
+      join(config.outputDir, 'data_notes.jsonl'),
+      heldOut ? [data, heldOut] : [data],
+    );
+    for (const message of [...data.warnings, ...(heldOut?.warnings ?? []), listed])
+      if (message !== '') this.#emit({ type: 'warning', message });
 
     const metricsPath = join(config.outputDir, 'metrics.jsonl');
     const metrics = await openMetrics(metricsPath, resumed ? { resumeAfter: trainer.position.step } : {});

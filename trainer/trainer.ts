@@ -23,6 +23,8 @@ export interface TrainerOptions {
   /** Reference log-probs of a row's completions, in the order of the loss's sequence; unused by some losses. */
   readonly referenceOf: (row: TokenizedRow) => readonly number[];
   readonly settings: TrainSettings;
+  /** Compute norms and activations again instead of keeping them: less memory, a few percent of time. Default true. */
+  readonly recompute?: boolean | undefined;
 }
 
 /** Where a run is between two steps; with the variables of `state`, all that a checkpoint needs. */
@@ -98,7 +100,7 @@ export class Trainer {
     const capacity = capacityOf(sequences, settings.perDeviceTrainBatchSize);
     let program: LossProgram | undefined;
     try {
-      program = await LossProgram.load(model, loss, capacity, device, optimizer);
+      program = await LossProgram.load(model, loss, capacity, device, optimizer, options.recompute);
       await optimizer.load(device);
       const trainer = new Trainer(options, optimizer, program);
       trainer.#checkBatches();

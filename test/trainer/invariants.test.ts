@@ -18,10 +18,21 @@ import {
 import type { LanguageModel } from '../../models/model.ts';
 import type { TokenizedPair, TokenizedRow } from '../../trainer/data/tokenized.ts';
 import { completionsOf } from '../../trainer/data/tokenized.ts';
-import { dpo } from '../../trainer/losses/dpo.ts';
 import type { HpoOptions } from '../../trainer/losses/hpo.ts';
-import { hpo } from '../../trainer/losses/hpo.ts';
-import { kto } from '../../trainer/losses/kto.ts';
+import {
+  aot,
+  apoZeroUnpaired,
+  chosenSft,
+  dpo,
+  hpo,
+  ipo,
+  kto,
+  lengthDesensitised,
+  mixture,
+  orpo,
+  simpo,
+  wpo,
+} from '../../trainer/losses/index.ts';
 import type { Loss } from '../../trainer/losses/loss.ts';
 import { capacityOf, packedTypes } from '../../trainer/pack.ts';
 import type { PackedInputs } from '../../trainer/score.ts';
@@ -51,6 +62,12 @@ const pairs = tokenPairs(6);
 const bases: { name: string; base: Loss; rows: readonly TokenizedRow[] }[] = [
   { name: 'dpo', base: dpo({ beta: 0.3 }), rows: pairs },
   { name: 'kto', base: kto({ beta: 0.3 }), rows: judged(pairs) },
+  { name: 'apo zero, unpaired', base: apoZeroUnpaired({ beta: 0.3 }), rows: judged(pairs) },
+  { name: 'ipo', base: ipo({ beta: 0.3 }), rows: pairs },
+  { name: 'simpo', base: simpo({ beta: 2 }), rows: pairs },
+  { name: 'orpo', base: orpo({ beta: 0.3 }), rows: pairs },
+  { name: 'aot and sft', base: mixture([{ loss: aot() }, { loss: chosenSft(), weight: 0.5 }]), rows: pairs },
+  { name: 'wpo, length-desensitised', base: lengthDesensitised(wpo(dpo()), { alpha: 0.4 }), rows: pairs },
 ];
 
 /** HPO on a model of its own, and what its parts are. */
@@ -101,7 +118,10 @@ async function gradientNorms(
   const program = compile('terms', types, (given) => {
     const inputs = given as PackedInputs & { referenceLogps: Tensor };
     const { referenceLogps, lengths } = inputs;
-    const graph = loss.build({ ...logProbs(model, inputs), referenceLogps, lengths, inputs: given });
+    const graph = loss.build({
+      ...logProbs(model, inputs, loss.usesStatistics),
+      ...{ referenceLogps, lengths, inputs: given },
+    });
     const outputs: Record<string, Tensor> = {};
     for (const term of terms)
       for (const [group, parameters] of Object.entries(groups)) {
@@ -117,7 +137,9 @@ async function gradientNorms(
     return { outputs };
   });
   const executable = await device.load(program);
-  const batch = microbatch(rows, loss, (row) => someReference(row).slice(0, 2));
+  const batch = microbatch(rows, loss, (row) =>
+    someReference(row).slice(0, loss.sequence(row).completions.length),
+  );
   const { packed, referenceLogps } = batch;
   const norms = await executable.run({ ...packed, referenceLogps, ...loss.inputs(batch, 1, 0) });
   executable.dispose();

@@ -9,15 +9,9 @@ import { fresh, runTraining } from './runs.ts';
 // The same configurations, tolerances and floors as ../shared/check/trajectory.mjs.
 
 const fixtures = shared('fixtures') ?? '';
-const trlRuns = [
-  'dpo-sigmoid',
-  'dpo-gpt2',
-  'dpo-accumulated',
-  'dpo-truncated',
-  'dpo-weight-decay',
-  'kto',
-  'sft',
-];
+/** All but those of LoRA. */
+const trlRuns =
+  fixtures === '' ? [] : readdirSync(join(fixtures, 'trl')).filter((name) => !/lora|\.json$/.test(name));
 const hpoRuns = fixtures === '' ? [] : readdirSync(join(fixtures, 'hpo'));
 
 interface TrlMeta {
@@ -61,6 +55,11 @@ interface HpoStep {
   readonly logps: readonly number[];
 }
 
+/** Further runs of TRL's, whose options meet each other: see fixtures/trl/make.py. */
+const combinations = JSON.parse(
+  readFileSync(new URL('../fixtures/trl/combinations.json', import.meta.url), 'utf8'),
+) as Readonly<Record<string, TrlMeta>>;
+
 const readMeta = (kind: 'trl' | 'hpo', name: string): unknown =>
   JSON.parse(readFileSync(join(fixtures, kind, name, 'meta.json'), 'utf8'));
 
@@ -73,15 +72,18 @@ const common = {
 };
 
 function trlKeys({ model, trainer, max_steps, config }: TrlMeta) {
-  const method = { KTOTrainer: 'kto', SFTTrainer: 'sft' }[trainer.split('.').at(-1) ?? ''] ?? 'dpo';
+  const kind = trainer.split('.').at(-1) ?? '';
+  const method = { KTOTrainer: 'kto', SFTTrainer: 'sft' }[kind] ?? 'dpo';
+  const free = { CPOTrainer: 'cpo', ORPOTrainer: 'orpo' }[kind];
   return {
     ...common,
     model: join(fixtures, model),
     data: join(fixtures, method === 'kto' ? 'unpaired.jsonl' : 'pairs.jsonl'),
     max_steps,
     method,
-    ...config,
+    ...(free === undefined ? {} : { loss_type: free, add_bos: true }),
     ...(method === 'sft' ? { completion_only_loss: true } : {}),
+    ...config,
   };
 }
 
@@ -124,7 +126,7 @@ function hpoKeys(name: string, meta: HpoMeta) {
 type Expected = Readonly<Record<string, number>>;
 const trlNames = [
   ...['loss', 'logps/chosen', 'logps/rejected', 'rewards/chosen', 'rewards/rejected', 'rewards/margins'],
-  ...['kl', 'grad_norm', 'learning_rate'],
+  ...['kl', 'grad_norm', 'learning_rate', 'nll_loss', 'log_odds_ratio', 'log_odds_chosen'],
 ];
 
 function trlExpected(history: TrlMeta['history'][number]): Expected {
@@ -199,6 +201,11 @@ describe.skipIf(fixtures === '')(`trajectories of TRL and of HPO in PyTorch ${ne
   for (const name of trlRuns) {
     it(`trl/${name} on wasm`, async () => {
       const meta = readMeta('trl', name) as TrlMeta;
+      await check({ ...trlKeys(meta), device: 'wasm' }, meta.history.map(trlExpected), 3e-4);
+    });
+  }
+  for (const [name, meta] of Object.entries(combinations)) {
+    it(`TRL's ${name} on wasm`, async () => {
       await check({ ...trlKeys(meta), device: 'wasm' }, meta.history.map(trlExpected), 3e-4);
     });
   }

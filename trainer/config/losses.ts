@@ -19,7 +19,11 @@ const preference: Readonly<Record<Base, Readonly<Record<string, Entry>>>> = {
 const entries: Readonly<Record<string, Entry>> = { ...preference.dpo, ...preference.kto };
 
 /** What `hpo.base` may be: a method, or losses of one of them. */
-export const baseNames: readonly string[] = ['dpo', ...Object.keys(preference.dpo), ...Object.keys(preference.kto)];
+export const baseNames: readonly string[] = [
+  'dpo',
+  ...Object.keys(preference.dpo),
+  ...Object.keys(preference.kto),
+];
 
 /** TRL's losses of SFT; `nll` alone is here, which TRL's chunked_nll computes in another way. */
 const sftLosses = { available: ['nll'], known: ['nll', 'dft', 'chunked_nll'] };
@@ -68,8 +72,7 @@ export function lossMistakes(settings: LossSettings & { hpo: { base: Base } }, m
 }
 
 function mixtureMistakes({ lossType, lossWeights }: LossSettings): string[] {
-  const alone = lossType.filter((name) => !Object.hasOwn(pairLosses, name));
-  const [first] = alone;
+  const first = lossType.find((name) => !Object.hasOwn(pairLosses, name));
   const mistakes: string[] = [];
   if (first !== undefined && lossType.length > 1)
     mistakes.push(`loss_type: ${first} is no part of a mixture; name it alone`);

@@ -120,7 +120,7 @@ function complete(given: GivenSettings, whole: boolean, mistakes: string[]): Tra
   const { base, lossType } = resolveBase(
     givenBase ?? given.lossType ?? [(paper ? paperPreset.hpo : hpoDefaults).base],
   );
-  if (lossType !== undefined && given.lossType !== undefined && `${lossType}` !== `${given.lossType}`)
+  if (lossType !== undefined && given.lossType !== undefined && lossType.join() !== given.lossType.join())
     mistakes.push(
       `hpo.base and loss_type: name ${lossType.join(', ')} and ${given.lossType.join(', ')}; keep one of the two keys`,
     );

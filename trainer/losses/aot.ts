@@ -8,7 +8,7 @@ import { sortInputTypes, sortInputs, sorted } from './sort.ts';
 export interface AotOptions extends BetaOptions, SmoothingOptions {}
 
 /**
- * Alignment via Optimal Transport, paired (Melnyk et al., arXiv 2406.05882, Algorithm 1): DPO's logistic loss on the
+ * Alignment via Optimal Transport, paired (Melnyk et al., arXiv 2406.05882): DPO's logistic loss on the
  * i-th smallest log π(y_w) − log π(y_l) of the batch less the i-th smallest of the reference's.
  */
 export function aot({ beta = 0.1, labelSmoothing = 0 }: AotOptions = {}): PairLoss {

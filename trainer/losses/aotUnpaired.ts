@@ -6,7 +6,7 @@ import { pairLoss } from './pairs.ts';
 import { sortInputTypes, sortInputs, sorted } from './sort.ts';
 
 /**
- * Alignment via Optimal Transport, unpaired (Melnyk et al., arXiv 2406.05882, Algorithm 2): DPO's logistic loss on the
+ * Alignment via Optimal Transport, unpaired (Melnyk et al., arXiv 2406.05882): DPO's logistic loss on the
  * i-th smallest log-ratio of the batch's chosen completions less the i-th smallest of its rejected ones.
  */
 export function aotUnpaired({ beta = 0.1, labelSmoothing = 0 }: AotOptions = {}): PairLoss {

@@ -5,7 +5,7 @@ import { pairLoss } from './pairs.ts';
 
 /**
  * Supervised fine-tuning on the chosen side, to be a term beside a preference loss (RPO's regulariser: Pang et al.,
- * arXiv 2404.19733, Eq. 1; Liu et al., arXiv 2405.16436): −mean log p over the chosen tokens of the whole batch.
+ * arXiv 2404.19733; Liu et al., arXiv 2405.16436): −mean log p over the chosen tokens of the whole batch.
  * `beta` scales the rewards in the metrics alone.
  */
 export function chosenSft({ beta = 0.1 }: BetaOptions = {}): PairLoss {

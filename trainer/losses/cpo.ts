@@ -11,7 +11,7 @@ export interface CpoOptions extends BetaOptions, SmoothingOptions {
 }
 
 /**
- * Contrastive Preference Optimization (Xu et al., arXiv 2401.08417, Eqs. 3–5): −mean log σ(β [log π(y_w) − log π(y_l)])
+ * Contrastive Preference Optimization (Xu et al., arXiv 2401.08417): −mean log σ(β [log π(y_w) − log π(y_l)])
  * + α · NLL, with NLL the mean of −log p over all chosen tokens. No reference.
  */
 export const cpo = ({ beta = 0.1, alpha = 1, labelSmoothing = 0 }: CpoOptions = {}): Loss =>

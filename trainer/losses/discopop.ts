@@ -13,11 +13,7 @@ export interface DiscopopOptions extends BetaOptions, DivergenceOptions {
  * DiscoPOP's log-ratio modulated loss, which a language model wrote (Lu et al., arXiv 2406.08414, Eq. 5):
  * (1 − m) · −log σ(βΔ) + m · e^(−βΔ) with m = σ(βΔ / τ).
  */
-export function discopop({
-  beta = 0.1,
-  tau = 0.05,
-  divergence = reverseKl,
-}: DiscopopOptions = {}): PairLoss {
+export function discopop({ beta = 0.1, tau = 0.05, divergence = reverseKl }: DiscopopOptions = {}): PairLoss {
   return pairLoss({
     name: 'discopop',
     beta,

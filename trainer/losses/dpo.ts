@@ -12,7 +12,7 @@ export interface DpoOptions extends BetaOptions, DivergenceOptions, SmoothingOpt
  * Direct Preference Optimization, sigmoid (Rafailov et al., arXiv 2305.18290, Eq. 7):
  * −mean log σ(β [(log π(y_w) − log π_ref(y_w)) − (log π(y_l) − log π_ref(y_l))]).
  *
- * With `labelSmoothing` ε it is conservative DPO (Eq. 3 of Mitchell's note, https://ericmitchell.ai/cdpo.pdf):
+ * With `labelSmoothing` ε it is conservative DPO (Mitchell's note, https://ericmitchell.ai/cdpo.pdf):
  * −(1 − ε) log σ(βΔ) − ε log σ(−βΔ). TRL 1.16 reads ε in other losses alone.
  */
 export function dpo({ beta = 0.1, labelSmoothing = 0, divergence = reverseKl }: DpoOptions = {}): PairLoss {

@@ -20,7 +20,9 @@ export function exo({
   divergence = reverseKl,
 }: ExoOptions = {}): PairLoss {
   if (!(epsilon > 0 && epsilon < 1))
-    throw new PrefgradError(`exo: labelSmoothing must lie between 0 and 1, got ${epsilon}; the paper takes 1e-3`);
+    throw new PrefgradError(
+      `exo: labelSmoothing must lie between 0 and 1, got ${epsilon}; the paper takes 1e-3`,
+    );
   return pairLoss({
     name: 'exo_pair',
     beta,

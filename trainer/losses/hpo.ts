@@ -80,6 +80,7 @@ export function hpo(options: HpoOptions): Loss {
   return {
     name: `hpo on ${base.name}`,
     usesReference: base.usesReference,
+    usesStatistics: base.usesStatistics ?? false,
     average: base.average,
     parameters: valueHead.parameters,
     sequence: (row) => base.sequence(row),

@@ -6,7 +6,7 @@ import type { Loss, LossBatch } from './loss.ts';
 import type { PairLoss } from './pairs.ts';
 
 /**
- * LD-DPO (Liu et al., arXiv 2409.06411, Eq. 10) over a pairwise loss: tokens of a completion beyond the length of the
+ * LD-DPO (Liu et al., arXiv 2409.06411) over a pairwise loss: tokens of a completion beyond the length of the
  * pair's shorter one count `alpha`, from 0 to 1, in log π and log π_ref. WPO's weights, SFT's mean and HPO's actor take
  * every token as one. Errors: an alpha outside that.
  */
@@ -18,9 +18,8 @@ export function lengthDesensitised(base: PairLoss, { alpha }: { readonly alpha: 
     ...batch,
     logps: sumByCompletion(mul(batch.tokenLogps, batch.inputs['labelWeights']), batch),
   });
-  const { perPair: _perPair, separate: _separate, ...rest } = base;
   return {
-    ...rest,
+    ...base,
     name: `length-desensitised ${base.name}`,
     sequence,
     inputTypes: (capacity: Capacity) => ({

@@ -9,7 +9,5 @@ export interface SmoothingOptions {
 /** −(1 − ε) log σ(x) − ε log σ(−x): the cross-entropy of a preference that is right with probability 1 − ε. */
 export function logistic(x: Tensor, epsilon = 0): Tensor {
   const right = logSigmoid(x);
-  return epsilon === 0
-    ? neg(right)
-    : add(affine(right, epsilon - 1), affine(logSigmoid(neg(x)), -epsilon));
+  return epsilon === 0 ? neg(right) : add(affine(right, epsilon - 1), affine(logSigmoid(neg(x)), -epsilon));
 }

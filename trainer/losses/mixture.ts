@@ -10,7 +10,7 @@ export interface MixturePart {
 }
 
 /**
- * Σ w · L over pairwise losses (MPO: Wang et al., arXiv 2411.10442, Eq. 1). The metrics are the first part's.
+ * Σ w · L over pairwise losses (MPO: Wang et al., arXiv 2411.10442). The metrics are those of the first part.
  * Errors: no part.
  */
 export function mixture(parts: readonly MixturePart[]): PairLoss {
@@ -22,11 +22,13 @@ export function mixture(parts: readonly MixturePart[]): PairLoss {
     name: parts.map(({ loss, weight = 1 }) => `${weight === 1 ? '' : `${weight} `}${loss.name}`).join(' + '),
     separate: losses.every(({ separate }) => separate),
     usesStatistics: losses.some(({ usesStatistics }) => usesStatistics === true),
-    inputTypes: (capacity) => Object.assign({}, ...losses.map((loss) => loss.inputTypes(capacity))),
-    inputs: (...from) => Object.assign({}, ...losses.map((loss) => loss.inputs(...from))),
+    // An input of one name is the same in every part.
+    inputTypes: (capacity) => joined(losses.map((loss) => loss.inputTypes(capacity))),
+    inputs: (...from) => joined(losses.map((loss) => loss.inputs(...from))),
     perPair: (batch) =>
-      parts
-        .map(({ loss, weight = 1 }) => affine(loss.perPair(batch), weight))
-        .reduce((a, b) => add(a, b)),
+      parts.map(({ loss, weight = 1 }) => affine(loss.perPair(batch), weight)).reduce((a, b) => add(a, b)),
   });
 }
+
+const joined = <T>(records: readonly Readonly<Record<string, T>>[]): Record<string, T> =>
+  Object.fromEntries(records.flatMap((record) => Object.entries(record)));

@@ -3,7 +3,7 @@ import type { BetaOptions, PairLoss } from './pairs.ts';
 import { pairLoss } from './pairs.ts';
 
 /**
- * Noise Contrastive Alignment on pairs (Chen et al., arXiv 2402.05369, Eq. 14):
+ * Noise Contrastive Alignment on pairs (Chen et al., arXiv 2402.05369):
  * −log σ(r_w) − ½ log σ(−r_w) − ½ log σ(−r_l) with r = β log π/π_ref. It keeps the chosen likelihood from falling.
  */
 export function nca({ beta = 0.1 }: BetaOptions = {}): PairLoss {

@@ -99,9 +99,9 @@ export const unpairedLosses = {
 } satisfies Record<string, Entry<Loss>>;
 
 /** TRL's ε is that of these; where one of them is mixed with sigmoid, sigmoid takes none, as in TRL. */
-const smoothedInTrl = ['robust', 'exo_pair', 'aot', 'aot_unpaired'];
+const smoothedInTrl = new Set(['robust', 'exo_pair', 'aot', 'aot_unpaired']);
 const conservative = ({ labelSmoothing, lossType }: LossSettings): number =>
-  lossType.some((name) => smoothedInTrl.includes(name)) ? 0 : labelSmoothing;
+  lossType.some((name) => smoothedInTrl.has(name)) ? 0 : labelSmoothing;
 
 const isPairLoss = (name: string): name is keyof typeof pairLosses => Object.hasOwn(pairLosses, name);
 const others: Readonly<Record<string, Entry<Loss>>> = { ...referenceFreeLosses, ...unpairedLosses };

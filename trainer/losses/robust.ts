@@ -8,7 +8,7 @@ import { pairLoss } from './pairs.ts';
 export interface RobustOptions extends BetaOptions, DivergenceOptions, SmoothingOptions {}
 
 /**
- * Robust DPO (Ray Chowdhury et al., arXiv 2403.00409, Eq. 12): [−(1 − ε) log σ(βΔ) + ε log σ(−βΔ)] / (1 − 2ε), an
+ * Robust DPO (Ray Chowdhury et al., arXiv 2403.00409): [−(1 − ε) log σ(βΔ) + ε log σ(−βΔ)] / (1 − 2ε), an
  * unbiased estimate of DPO's loss where a share ε (`labelSmoothing`) of the preferences is the wrong way round.
  */
 export function robust({

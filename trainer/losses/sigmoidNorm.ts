@@ -8,7 +8,7 @@ import { pairLoss } from './pairs.ts';
 export interface SigmoidNormOptions extends BetaOptions, DivergenceOptions {}
 
 /**
- * Length-normalised DPO (Lambert et al., Tülu 3, arXiv 2411.15124, Eq. 6): −log σ(β [s(y_w) / |y_w| − s(y_l) / |y_l|])
+ * Length-normalised DPO (Lambert et al., Tülu 3, arXiv 2411.15124): −log σ(β [s(y_w) / |y_w| − s(y_l) / |y_l|])
  * with s the log-ratio and |y| the completion's tokens.
  */
 export function sigmoidNorm({ beta = 0.1, divergence = reverseKl }: SigmoidNormOptions = {}): PairLoss {

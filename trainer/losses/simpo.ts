@@ -13,12 +13,7 @@ export interface SimpoOptions extends CpoOptions {
  * Simple Preference Optimization (Meng et al., arXiv 2405.14734, Eq. 6): −mean log σ(β [log π(y_w) / |y_w| −
  * log π(y_l) / |y_l|] − γ), + α · NLL (CPO-SimPO) where α is not 0; TRL's default of α is 1. No reference.
  */
-export const simpo = ({
-  beta = 0.1,
-  gamma = 0.5,
-  alpha = 1,
-  labelSmoothing = 0,
-}: SimpoOptions = {}): Loss =>
+export const simpo = ({ beta = 0.1, gamma = 0.5, alpha = 1, labelSmoothing = 0 }: SimpoOptions = {}): Loss =>
   referenceFree({
     name: 'simpo',
     beta,

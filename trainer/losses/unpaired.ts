@@ -90,9 +90,7 @@ export function unpairedLoss(
     build({ logps, referenceLogps, inputs }) {
       const logRatios = sub(logps, referenceLogps);
       const zero = fill(f32([]), 0);
-      const kl = withKl
-        ? detach(maximum(mean(gatherRows(logRatios, inputs['mismatched'])), zero))
-        : zero;
+      const kl = withKl ? detach(maximum(mean(gatherRows(logRatios, inputs['mismatched'])), zero)) : zero;
       const gain = mul(inputs['sign'], affine(sub(gatherRows(logRatios, inputs['judged']), kl), beta));
       return { loss: mean(mul(inputs['weight'], affine(sigmoid(gain), -1, 1))), outputs: { kl } };
     },

@@ -14,7 +14,9 @@ import { meanOverPairs } from './pairs.ts';
  */
 export function wpo(base: PairLoss): PairLoss {
   if (!base.separate)
-    throw new PrefgradError(`wpo: ${base.name} has no loss of each pair by itself, so pairs cannot be weighted`);
+    throw new PrefgradError(
+      `wpo: ${base.name} has no loss of each pair by itself, so pairs cannot be weighted`,
+    );
   return meanOverPairs({
     ...base,
     name: `weighted ${base.name}`,
