@@ -2,7 +2,7 @@ import { PrefgradError } from '../engine/errors.ts';
 import type { Device, Executable, Update } from '../engine/index.ts';
 import { Variable, attention, compile, f32, gatherRows, i32, linear, updateRows } from '../engine/index.ts';
 import { checkTokens } from './limits.ts';
-import type { LanguageModel } from './model.ts';
+import type { Attend, LanguageModel } from './model.ts';
 import { modelInputTypes } from './model.ts';
 import type { SamplingOptions } from './sampler.ts';
 import { checkSampling, sampleToken } from './sampler.ts';
@@ -165,7 +165,7 @@ export class Generator {
     };
     const program = compile(`generate ${capacity}`, types, (given) => {
       const updates: Update[] = [];
-      const hidden = this.model.hidden(given, (layer, q, k, v) => {
+      const attend: Attend = (layer, q, k, v) => {
         const [keys, values] = [k, v].map((x, i) => {
           const variable = this.#cache[2 * layer + i];
           if (variable === undefined) throw new PrefgradError(`the model has no layer ${layer}`);
@@ -174,7 +174,8 @@ export class Generator {
           return value;
         });
         return keys && values ? attention(q, keys, values, given.segments, this.model.attention) : q;
-      });
+      };
+      const hidden = this.model.hidden(given, { attend });
       return { outputs: { logits: linear(gatherRows(hidden, given.rows), this.model.head.tensor) }, updates };
     });
     const executable = await this.device.load(program);

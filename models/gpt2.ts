@@ -1,9 +1,10 @@
 import { PrefgradError } from '../engine/errors.ts';
-import { add, attention, conv1d, gatherRows, layerNorm, split } from '../engine/index.ts';
+import { add, attention, gatherRows, layerNorm, split } from '../engine/index.ts';
 import type { Tensor, Variable } from '../engine/index.ts';
 import { readActivation } from './activation.ts';
 import type { ConfigReader } from './config.ts';
-import type { Attend, LanguageModel, ModelInputs } from './model.ts';
+import { applyDense } from './dense.ts';
+import type { Attend, LanguageModel } from './model.ts';
 import { ParameterList } from './model.ts';
 
 /** GPT-2 (Radford et al., 2019), as Transformers' GPT2LMHeadModel keeps it: Conv1D weights are [in, out]. */
@@ -23,10 +24,8 @@ export function gpt2(config: ConfigReader): LanguageModel {
 
   const std = config.number('initializer_range', 0.02);
   const list = new ParameterList(std);
-  const linear = (name: string, input: number, output: number, scale = std) => ({
-    weight: list.matrix(`${name}.weight`, [input, output], scale),
-    bias: list.bias(`${name}.bias`, output),
-  });
+  const dense = (name: string, input: number, output: number, scale = std) =>
+    list.dense(name, input, output, { conv1d: true, std: scale });
   const norm = (name: string) => ({
     weight: list.norm(`${name}.weight`, C),
     bias: list.bias(`${name}.bias`, C),
@@ -39,11 +38,11 @@ export function gpt2(config: ConfigReader): LanguageModel {
     const name = `transformer.h.${i}`;
     return {
       norm1: norm(`${name}.ln_1`),
-      qkv: linear(`${name}.attn.c_attn`, C, 3 * C),
-      output: linear(`${name}.attn.c_proj`, C, C, residualStd),
+      qkv: dense(`${name}.attn.c_attn`, C, 3 * C),
+      output: dense(`${name}.attn.c_proj`, C, C, residualStd),
       norm2: norm(`${name}.ln_2`),
-      up: linear(`${name}.mlp.c_fc`, C, inner),
-      down: linear(`${name}.mlp.c_proj`, inner, C, residualStd),
+      up: dense(`${name}.mlp.c_fc`, C, inner),
+      down: dense(`${name}.mlp.c_proj`, inner, C, residualStd),
     };
   });
   const finalNorm = norm('transformer.ln_f');
@@ -52,7 +51,6 @@ export function gpt2(config: ConfigReader): LanguageModel {
     : list.matrix('lm_head.weight', [vocabSize, C]);
 
   type Affine = { weight: Variable; bias: Variable };
-  const project = (x: Tensor, { weight, bias }: Affine) => conv1d(x, weight.tensor, bias.tensor);
   const normalise = (x: Tensor, { weight, bias }: Affine) => layerNorm(x, weight.tensor, bias.tensor, eps);
   const shape = { heads, kvHeads: heads, headDim: C / heads };
 
@@ -65,19 +63,20 @@ export function gpt2(config: ConfigReader): LanguageModel {
     layers,
     attention: shape,
     parameters: list.parameters,
+    linears: list.linears,
     constants: [],
     head,
-    hidden(inputs: ModelInputs, attend?: Attend): Tensor {
+    hidden(inputs, { attend, project = applyDense } = {}) {
       const look: Attend = attend ?? ((_, q, k, v) => attention(q, k, v, inputs.segments, shape));
       let x = add(gatherRows(wte.tensor, inputs.tokens), gatherRows(wpe.tensor, inputs.positions)); // [T, C]
       blocks.forEach((block, layer) => {
-        const [q, k, v] = split(project(normalise(x, block.norm1), block.qkv), [C, C, C]) as [
+        const [q, k, v] = split(project(block.qkv, normalise(x, block.norm1)), [C, C, C]) as [
           Tensor,
           Tensor,
           Tensor,
         ];
-        x = add(x, project(look(layer, q, k, v), block.output));
-        x = add(x, project(activate(project(normalise(x, block.norm2), block.up)), block.down));
+        x = add(x, project(block.output, look(layer, q, k, v)));
+        x = add(x, project(block.down, activate(project(block.up, normalise(x, block.norm2)))));
       });
       return normalise(x, finalNorm);
     },

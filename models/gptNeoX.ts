@@ -1,9 +1,10 @@
 import { PrefgradError } from '../engine/errors.ts';
-import { add, attention, gatherRows, layerNorm, linear, reshape, split } from '../engine/index.ts';
+import { add, attention, gatherRows, layerNorm, reshape, split } from '../engine/index.ts';
 import type { Tensor, Variable } from '../engine/index.ts';
 import { readActivation } from './activation.ts';
 import type { ConfigReader } from './config.ts';
-import type { Attend, LanguageModel, ModelInputs } from './model.ts';
+import { applyDense } from './dense.ts';
+import type { Attend, LanguageModel } from './model.ts';
 import { ParameterList } from './model.ts';
 import { readRope, rotary } from './rope.ts';
 
@@ -35,10 +36,6 @@ export function gptNeoX(config: ConfigReader, most?: number): LanguageModel {
   const { constants, rotate } = rotary(settings, headDim, positions);
 
   const list = new ParameterList(config.number('initializer_range', 0.02));
-  const dense = (name: string, input: number, output: number, bias: boolean) => ({
-    weight: list.matrix(`${name}.weight`, [output, input]),
-    bias: bias ? list.bias(`${name}.bias`, output) : undefined,
-  });
   const norm = (name: string) => ({
     weight: list.norm(`${name}.weight`, C),
     bias: list.bias(`${name}.bias`, C),
@@ -49,10 +46,10 @@ export function gptNeoX(config: ConfigReader, most?: number): LanguageModel {
     return {
       norm1: norm(`${name}.input_layernorm`),
       norm2: norm(`${name}.post_attention_layernorm`),
-      qkv: dense(`${name}.attention.query_key_value`, C, 3 * C, attentionBias),
-      output: dense(`${name}.attention.dense`, C, C, attentionBias),
-      up: dense(`${name}.mlp.dense_h_to_4h`, C, inner, true),
-      down: dense(`${name}.mlp.dense_4h_to_h`, inner, C, true),
+      qkv: list.dense(`${name}.attention.query_key_value`, C, 3 * C, { bias: attentionBias }),
+      output: list.dense(`${name}.attention.dense`, C, C, { bias: attentionBias }),
+      up: list.dense(`${name}.mlp.dense_h_to_4h`, C, inner),
+      down: list.dense(`${name}.mlp.dense_4h_to_h`, inner, C),
     };
   });
   const finalNorm = norm('gpt_neox.final_layer_norm');
@@ -61,8 +58,6 @@ export function gptNeoX(config: ConfigReader, most?: number): LanguageModel {
     : list.matrix('embed_out.weight', [vocabSize, C]);
 
   const shape = { heads, kvHeads: heads, headDim };
-  const project = (x: Tensor, { weight, bias }: { weight: Variable; bias: Variable | undefined }) =>
-    linear(x, weight.tensor, bias?.tensor);
   const normalise = (x: Tensor, { weight, bias }: { weight: Variable; bias: Variable }) =>
     layerNorm(x, weight.tensor, bias.tensor, eps);
   type Block = (typeof blocks)[number];
@@ -76,23 +71,24 @@ export function gptNeoX(config: ConfigReader, most?: number): LanguageModel {
     layers,
     attention: shape,
     parameters: list.parameters,
+    linears: list.linears,
     constants,
     head,
-    hidden(inputs: ModelInputs, attend?: Attend): Tensor {
+    hidden(inputs, { attend, project = applyDense } = {}) {
       const look: Attend = attend ?? ((_, q, k, v) => attention(q, k, v, inputs.segments, shape));
       const attended = (x: Tensor, block: Block, layer: number): Tensor => {
         const [T = 0] = x.shape;
-        const qkv = reshape(project(normalise(x, block.norm1), block.qkv), [T, heads, 3 * headDim]);
+        const qkv = reshape(project(block.qkv, normalise(x, block.norm1)), [T, heads, 3 * headDim]);
         const [q, k, v] = split(qkv, [headDim, headDim, headDim]).map((t) => reshape(t, [T, C])) as [
           Tensor,
           Tensor,
           Tensor,
         ];
         const [placedQ, placedK] = [rotate(q, inputs.positions), rotate(k, inputs.positions)];
-        return project(look(layer, placedQ, placedK, v), block.output);
+        return project(block.output, look(layer, placedQ, placedK, v));
       };
       const mapped = (x: Tensor, block: Block): Tensor =>
-        project(activate(project(normalise(x, block.norm2), block.up)), block.down);
+        project(block.down, activate(project(block.up, normalise(x, block.norm2))));
       let x = gatherRows(embedding.tensor, inputs.tokens); // [T, C]
       blocks.forEach((block, layer) => {
         const y = add(x, attended(x, block, layer));

@@ -1,8 +1,9 @@
 import { PrefgradError } from '../engine/errors.ts';
-import { add, attention, linear, reshape, rmsNorm, swiglu } from '../engine/index.ts';
+import { add, attention, reshape, rmsNorm, swiglu } from '../engine/index.ts';
 import type { Tensor, Variable } from '../engine/index.ts';
 import type { ConfigReader } from './config.ts';
-import type { Attend, LanguageModel, ModelInputs } from './model.ts';
+import { applyDense } from './dense.ts';
+import type { Attend, LanguageModel } from './model.ts';
 import { ParameterList } from './model.ts';
 import { paddedEmbedding } from './paddedEmbedding.ts';
 import { readRope, rotary } from './rope.ts';
@@ -126,10 +127,8 @@ function build(config: ConfigReader, most: number | undefined, options: LlamaOpt
 
   const std = config.number('initializer_range', 0.02);
   const list = new ParameterList(std);
-  const dense = (name: string, input: number, output: number, bias: boolean) => ({
-    weight: list.matrix(`${name}.weight`, [output, input]),
-    bias: bias ? list.bias(`${name}.bias`, output) : undefined,
-  });
+  const dense = (name: string, input: number, output: number, bias: boolean) =>
+    list.dense(name, input, output, { bias });
   const headNorm = (name: string) =>
     options.headNorms === true ? list.norm(`${name}.weight`, headDim) : undefined;
   const embedding = list.matrix('model.embed_tokens.weight', [vocabSize, C]);
@@ -156,8 +155,6 @@ function build(config: ConfigReader, most: number | undefined, options: LlamaOpt
     : list.matrix('lm_head.weight', [vocabSize, C]);
 
   const shape = { heads, kvHeads, headDim };
-  const project = (x: Tensor, { weight, bias }: { weight: Variable; bias: Variable | undefined }) =>
-    linear(x, weight.tensor, bias?.tensor);
   /** RMS norm within each head of x [T, heads · headDim]. */
   const normalise = (x: Tensor, norm: Variable | undefined): Tensor => {
     const [T = 0, width = 0] = x.shape;
@@ -175,20 +172,21 @@ function build(config: ConfigReader, most: number | undefined, options: LlamaOpt
     layers,
     attention: shape,
     parameters: list.parameters,
+    linears: list.linears,
     constants: [...constants, ...tables],
     head,
-    hidden(inputs: ModelInputs, attend?: Attend): Tensor {
+    hidden(inputs, { attend, project = applyDense } = {}) {
       const look: Attend = attend ?? ((_, q, k, v) => attention(q, k, v, inputs.segments, shape));
       const place = (x: Tensor, norm: Variable | undefined): Tensor =>
         rotate(normalise(x, norm), inputs.positions);
       let x = embed(inputs.tokens); // [T, C]
       blocks.forEach((block, layer) => {
         const y = rmsNorm(x, block.norm1.tensor, eps);
-        const [q, k, v] = [block.q, block.k, block.v].map((p) => project(y, p)) as [Tensor, Tensor, Tensor];
+        const [q, k, v] = [block.q, block.k, block.v].map((p) => project(p, y)) as [Tensor, Tensor, Tensor];
         const [placedQ, placedK] = [place(q, block.qNorm), place(k, block.kNorm)];
-        x = add(x, project(look(layer, placedQ, placedK, v), block.output));
+        x = add(x, project(block.output, look(layer, placedQ, placedK, v)));
         const z = rmsNorm(x, block.norm2.tensor, eps);
-        x = add(x, project(swiglu(project(z, block.gate), project(z, block.up)), block.down));
+        x = add(x, project(block.down, swiglu(project(block.gate, z), project(block.up, z))));
       });
       return rmsNorm(x, finalNorm.tensor, eps);
     },

@@ -2,6 +2,7 @@ import { PrefgradError } from '../engine/errors.ts';
 import type { Device, InputNumbers, Tensor, TensorType } from '../engine/index.ts';
 import { Variable, f32, i32, sizeOf } from '../engine/index.ts';
 import { SEGMENT_WIDTH } from '../engine/ops/attention.ts';
+import type { Dense, Project } from './dense.ts';
 
 /** A weight of a model under its Hugging Face name. */
 export interface Parameter {
@@ -20,6 +21,8 @@ export interface ModelInputs {
   readonly positions: Tensor;
   /** i32 [S, 6] */
   readonly segments: Tensor;
+  /** i32 [1], anew for each run: draws the dropout of a training step. Without it nothing is dropped. */
+  readonly dropoutSeed?: Tensor | undefined;
 }
 
 /** Types of ModelInputs with the given capacities. */
@@ -32,6 +35,12 @@ export const modelInputTypes = (tokens: number, segments: number) => ({
 /** How layer `layer` attends: q [T, H · D], k and v [T, KV · D] → [T, H · D]. Generation puts its cache here. */
 export type Attend = (layer: number, q: Tensor, k: Tensor, v: Tensor) => Tensor;
 
+/** What may take the place of parts of a model's graph. */
+export interface Hooks {
+  readonly attend?: Attend | undefined;
+  readonly project?: Project | undefined;
+}
+
 /** A decoder-only language model: its weights, and its graph up to the final norm. */
 export interface LanguageModel {
   /** Transformers' model_type. */
@@ -43,13 +52,20 @@ export interface LanguageModel {
   readonly contextLength: number;
   readonly layers: number;
   readonly attention: { readonly heads: number; readonly kvHeads: number; readonly headDim: number };
+  /** What is trained: all weights, or the adapters where the others are frozen. */
   readonly parameters: readonly Parameter[];
+  /** Weights that the graph reads and training leaves as they are. */
+  readonly frozen?: readonly Variable[];
+  /** Whether its graph drops something where it is given a `dropoutSeed`. */
+  readonly drops?: boolean;
+  /** Its linear layers, the output head not among them. */
+  readonly linears: readonly Dense[];
   /** Tables that are computed, not learned, with their numbers. */
   readonly constants: readonly { readonly variable: Variable; readonly numbers: InputNumbers }[];
   /** The head's weight [V, C]: the embedding where they are tied. */
   readonly head: Variable;
   /** Hidden states after the final norm, [T, C]. */
-  hidden(inputs: ModelInputs, attend?: Attend): Tensor;
+  hidden(inputs: ModelInputs, hooks?: Hooks): Tensor;
 }
 
 /** Where a model's weights are read from: names as in Hugging Face folders. */
@@ -63,6 +79,7 @@ export interface WeightFiles {
 /** Collects a model's parameters as its constructor names them. */
 export class ParameterList {
   readonly parameters: Parameter[] = [];
+  readonly linears: Dense[] = [];
   constructor(private readonly std: number) {}
   #add(name: string, type: TensorType, decay: boolean, start: Parameter['start']): Variable {
     const variable = new Variable(name, type);
@@ -77,6 +94,21 @@ export class ParameterList {
   }
   bias(name: string, size: number): Variable {
     return this.#add(name, f32([size]), false, { constant: 0 });
+  }
+  /** `conv1d`: the weight is [inputs, outputs]. */
+  dense(
+    name: string,
+    inputs: number,
+    outputs: number,
+    { bias = true, conv1d: fanInFanOut = false, std = this.std } = {},
+  ): Dense {
+    const layer: Dense = {
+      ...{ name, inputs, outputs, fanInFanOut },
+      weight: this.matrix(`${name}.weight`, fanInFanOut ? [inputs, outputs] : [outputs, inputs], std),
+      bias: bias ? this.bias(`${name}.bias`, outputs) : undefined,
+    };
+    this.linears.push(layer);
+    return layer;
   }
 }
 

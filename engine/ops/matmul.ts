@@ -135,8 +135,8 @@ export const linear = (x: Tensor, weight: Tensor, bias?: Tensor): Tensor =>
   });
 
 /** x [T, K] · weight + bias for weight [K, N] (GPT-2's Conv1D) → [T, N]. */
-export const conv1d = (x: Tensor, weight: Tensor, bias: Tensor): Tensor =>
-  apply(matmulOp, [x, weight, bias], { ...plain, bias: true });
+export const conv1d = (x: Tensor, weight: Tensor, bias?: Tensor): Tensor =>
+  apply(matmulOp, bias ? [x, weight, bias] : [x, weight], { ...plain, bias: bias !== undefined });
 
 /** Σ a·b of two vectors [K] → []. */
 export const dot = (a: Tensor, b: Tensor): Tensor =>

@@ -204,8 +204,7 @@ export class WebGpuDevice implements Device {
     this.#fillStep(loaded, inputs, counts);
     this.gpu.queue.writeBuffer(step, 0, host);
     const groups = (loaded.groups ??= this.#bind(loaded));
-    const rows: CountRows = (type) =>
-      type.rows === undefined ? (type.shape[0] ?? 1) : (counts.get(type.rows) ?? 0);
+    const rows: CountRows = (type) => counts.get(type.rows ?? '') ?? type.shape[0] ?? 1;
 
     const encoder = this.gpu.createCommandEncoder({ label: program.name });
     const pass = encoder.beginComputePass();

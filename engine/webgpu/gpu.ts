@@ -12,11 +12,17 @@ export async function findGpu(): Promise<GPU | undefined> {
   return (dawn ??= loadDawn());
 }
 
+/**
+ * Workgroup memory is zeroed by a loop in the shader instead of by an extension of Vulkan, with which software adapters
+ * take ten times as long to compile.
+ */
+const ZERO_BY_LOOP = 'disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension';
+
 async function loadDawn(): Promise<GPU | undefined> {
   try {
     const name = 'webgpu';
     const { create } = (await import(/* @vite-ignore */ name)) as { create(flags: string[]): GPU };
-    return create([]);
+    return create([ZERO_BY_LOOP]);
   } catch {
     return undefined;
   }

@@ -44,7 +44,8 @@ export function planFor(program: Program, capabilities: Capabilities, blockBytes
 export function link(plan: Plan, capabilities: Capabilities): Linked[] {
   const names = countNames(plan.program);
   const countOf: LowerArgs['countOf'] = ({ rows, shape }) => ({
-    place: rows === undefined ? MOST_COUNTS : names.indexOf(rows),
+    // A count that no input gives stands at its capacity.
+    place: rows !== undefined && names.includes(rows) ? names.indexOf(rows) : MOST_COUNTS,
     capacity: shape[0] ?? 1,
   });
   const lower = ({ node, inputs, outputs, workspace }: Step): Linked[] =>

@@ -28,6 +28,7 @@ import { openSafetensors } from '../../models/files/safetensors.ts';
 import { openFileSource } from '../../models/files/source.node.ts';
 import { loadWeights, modelInputTypes } from '../../models/model.ts';
 import { createModel } from '../../models/registry.ts';
+import { noWebGpu, openWebGpu } from '../engine/webgpu.ts';
 import { needsShared, shared } from '../shared.ts';
 
 /** Sequences and tokens of golden.safetensors' input_ids. */
@@ -76,11 +77,23 @@ const worst = (got: ArrayLike<number>, want: Float64Array): number => {
 };
 
 describe.skipIf(!fixtures)(`models agree with Transformers ${needsShared}`, async () => {
-  const devices: Device[] = [
+  agreement([
     new ReferenceDevice(),
     await WasmDevice.create({ threads: 2 }),
     await WasmDevice.create({ threads: 1, simd: 'plain' }),
-  ];
+  ]);
+});
+
+describe.skipIf(!fixtures || noWebGpu !== '')(
+  `models agree with Transformers on WebGPU ${needsShared} ${noWebGpu}`,
+  async () => {
+    agreement(noWebGpu === '' ? [await openWebGpu()] : []);
+    if (noWebGpu !== '') it('logits, gradients and steps', () => expect.fail(noWebGpu));
+  },
+);
+
+/** Logits, gradients and 12 steps of each model on each device. */
+function agreement(devices: readonly Device[]): void {
   afterAll(async () => {
     for (const device of devices) await device.dispose();
   });
@@ -178,4 +191,4 @@ describe.skipIf(!fixtures)(`models agree with Transformers ${needsShared}`, asyn
         }
       });
     }
-});
+}

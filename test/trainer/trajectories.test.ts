@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { TrainEvent } from '../../trainer/events.ts';
 import type { MetricsLine } from '../../trainer/metrics.ts';
+import { noWebGpu } from '../engine/webgpu.ts';
 import { needsShared, shared } from '../shared.ts';
 import { fresh, runTraining } from './runs.ts';
 
@@ -225,3 +226,17 @@ describe.skipIf(fixtures === '')(`trajectories of TRL and of HPO in PyTorch ${ne
     await check({ ...hpoKeys('dpo', meta), device: 'reference' }, meta.history.map(hpoExpected), 2e-3, 7);
   });
 });
+
+describe.skipIf(fixtures === '' || noWebGpu !== '')(
+  `trajectories on WebGPU ${needsShared} ${noWebGpu}`,
+  () => {
+    it('trl/dpo-sigmoid', async () => {
+      const meta = readMeta('trl', 'dpo-sigmoid') as TrlMeta;
+      await check({ ...trlKeys(meta), device: 'webgpu' }, meta.history.map(trlExpected), 3e-4);
+    });
+    it('hpo/dpo', async () => {
+      const meta = readMeta('hpo', 'dpo') as HpoMeta;
+      await check({ ...hpoKeys('dpo', meta), device: 'webgpu' }, meta.history.map(hpoExpected), 2e-3);
+    });
+  },
+);
