@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { ProfiledRun } from '../engine/index.ts';
 import { Profile, WasmDevice } from '../engine/index.ts';
+import { profileTable } from '../cli/profileTable.ts';
 import { watchOthers } from './contention.ts';
 import type { GemmShape } from './gemm.ts';
 import { LAYOUTS, gflops, timeGemm } from './gemm.ts';
@@ -9,7 +10,6 @@ import { timeGptStep } from './gptStep.ts';
 import { timeGpuJs } from './gpuJs.ts';
 import type { Effort } from './measure.ts';
 import { median } from './measurement.ts';
-import { profileTable } from './profileTable.ts';
 import { runSuite } from './suite.ts';
 
 interface Common {
@@ -115,7 +115,7 @@ command('gpt-step', 'a GPT-2 training step: forward, backward, SGD; milliseconds
     const listener = options.profile ? (run: ProfiledRun) => profile.add(run) : undefined;
     const work = onDevice(options, (device) => timeGptStep(device, options, effortOf(options)), listener);
     await answer(options, 'ms', work, (seconds) => 1000 * seconds);
-    if (options.profile) process.stderr.write(profileTable(profile));
+    if (options.profile) process.stderr.write(profileTable(profile.summary(), 'a run'));
   });
 
 command('gpu.js', 'the same product by gpu.js, as it is configured in Node; GFLOP/s', [['n', 512]]).action(

@@ -14,7 +14,7 @@ await build({
   target: 'es2022',
   platform: 'node',
   external: ['benchmark', 'gpu.js', 'commander'],
-  loader: { '.wasm': 'binary' },
+  loader: { '.wasm': 'binary', '.wgsl': 'text' },
   outExtension: () => ({ js: '.mjs' }),
 });
 await import(pathToFileURL(join(here, 'build', 'main.mjs')).href);
