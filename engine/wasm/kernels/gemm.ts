@@ -99,7 +99,7 @@ export function packB(p: usize, thread: i32, threads: i32): void {
 
 /** Blocks of rows of gemm's tasks: at most MC rows each, and a multiple of the threads, which then end together. */
 @inline function rowBlocks(M: i32, threads: i32): i32 {
-  const blocks = (M + MC - 1) / MC, even = threads > 1 ? (blocks + threads - 1) / threads * threads : blocks;
+  const most = threads > 1 ? MC / 2 : MC, blocks = (M + most - 1) / most, even = threads > 1 ? (blocks + threads - 1) / threads * threads : blocks;
   // At least 4 register tiles each, since every block reads all of B.
   return max(blocks, min(even, M / (4 * MR)));
 }
