@@ -11,6 +11,7 @@ import {
   optimize,
   tokenLogProbs,
 } from '../engine/index.ts';
+import type { Parameter } from '../models/index.ts';
 import { createModel, initialiseWeights, modelInputTypes } from '../models/index.ts';
 import type { Effort } from './measure.ts';
 import { measure } from './measure.ts';
@@ -28,10 +29,15 @@ export interface StepShape {
 
 /** One training step of a GPT-2 from random weights: every token predicts its next one. */
 export class GptStep {
+  /** [batch · length]; each label is the token that follows. */
+  readonly tokens: Int32Array;
+  readonly labels: Int32Array;
+  readonly learningRate = 0.1;
   readonly #inputs: Record<string, Int32Array | Float32Array>;
 
   private constructor(
     shape: StepShape,
+    readonly parameters: readonly Parameter[],
     private readonly executable: Executable,
   ) {
     const { length, batch, vocab } = shape;
@@ -39,12 +45,14 @@ export class GptStep {
     const rows = Array.from({ length: batch }, () =>
       Array.from({ length: length + 1 }, () => random.below(vocab)),
     );
+    this.tokens = Int32Array.from(rows.flatMap((row) => row.slice(0, -1)));
+    this.labels = Int32Array.from(rows.flatMap((row) => row.slice(1)));
     this.#inputs = {
-      tokens: Int32Array.from(rows.flatMap((row) => row.slice(0, -1))),
+      tokens: this.tokens,
       positions: Int32Array.from(rows.flatMap(() => Array.from({ length }, (_, i) => i))),
       segments: Int32Array.from(rows.flatMap((_, i) => [i * length, length, i * length, length, 0, 0])),
-      labels: Int32Array.from(rows.flatMap((row) => row.slice(1))),
-      hyper: hyperValues({ learningRate: 0.1 }),
+      labels: this.labels,
+      hyper: hyperValues({ learningRate: this.learningRate }),
     };
   }
 
@@ -86,7 +94,7 @@ export class GptStep {
         }),
       };
     });
-    return new GptStep(shape, await device.load(program));
+    return new GptStep(shape, model.parameters, await device.load(program));
   }
 
   /** Forward, backward, update; resolves with the loss before the update, in nats. */

@@ -1,15 +1,23 @@
+import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { ProfiledRun } from '../engine/index.ts';
 import { Profile, WasmDevice } from '../engine/index.ts';
 import { profileTable } from '../cli/profileTable.ts';
 import { watchOthers } from './contention.ts';
+import type { DpoRun } from './dpo.ts';
+import { dpoSummary, timeDpo } from './dpo.ts';
+import { prepareDpoData } from './dpoData.ts';
 import type { GemmShape } from './gemm.ts';
 import { LAYOUTS, gflops, timeGemm } from './gemm.ts';
 import type { StepShape } from './gptStep.ts';
 import { timeGptStep } from './gptStep.ts';
-import { timeGpuJs } from './gpuJs.ts';
 import type { Effort } from './measure.ts';
 import { median } from './measurement.ts';
+import { STEP_PEERS, timePeerGemm, timePeerStep } from './peers/measurePeers.ts';
+import type { StepPeer } from './peers/measurePeers.ts';
+import { PEERS } from './peers/packages.ts';
+import type { Peer } from './peers/packages.ts';
+import { stepData, writeStepData } from './stepData.ts';
 import { runSuite } from './suite.ts';
 
 interface Common {
@@ -101,14 +109,16 @@ command('gemm', 'a matrix product through the engine, GFLOP/s', [
     return answer(options, 'gflops', work, (seconds) => gflops(options, seconds));
   });
 
-command('gpt-step', 'a GPT-2 training step: forward, backward, SGD; milliseconds', [
+const STEP = [
   ['layers', 4],
   ['width', 256],
   ['heads', 4],
   ['length', 128],
   ['batch', 4],
   ['vocab', 2048],
-])
+] as const;
+
+command('gpt-step', 'a GPT-2 training step: forward, backward, SGD; milliseconds', STEP)
   .option('--profile', 'also print where the time goes, on stderr', false)
   .action(async (options: Common & StepShape & { profile: boolean }) => {
     const profile = new Profile();
@@ -121,9 +131,54 @@ command('gpt-step', 'a GPT-2 training step: forward, backward, SGD; milliseconds
 command('gpu.js', 'the same product by gpu.js, as it is configured in Node; GFLOP/s', [['n', 512]]).action(
   (options: Common & { n: number }) => {
     const { n } = options;
-    const work = timeGpuJs(n, effortOf(options));
+    const work = import('./gpuJs.ts').then(({ timeGpuJs }) => timeGpuJs(n, effortOf(options)));
     return answer(options, 'gflops', work, (seconds) => gflops({ m: n, n, k: n }, seconds));
   },
 );
+
+const library = (names: readonly string[]) =>
+  new Option('--library <name>', 'whose').choices(names).makeOptionMandatory();
+
+command('peer-gemm', 'the same product by another library of bench/peers; GFLOP/s', [['n', 1024]])
+  .addOption(library(Object.keys(PEERS)))
+  .action((options: Common & { library: Peer; n: number }) => {
+    const { library: peer, n, threads } = options;
+    const work = timePeerGemm(peer, n, threads, effortOf(options));
+    return answer(options, 'gflops', work, (seconds) => gflops({ m: n, n, k: n }, seconds));
+  });
+
+command('peer-step', 'the same training step by another library of bench/peers; milliseconds', STEP)
+  .addOption(library(STEP_PEERS))
+  .action((options: Common & StepShape & { library: StepPeer }) =>
+    answer(options, 'ms', timePeerStep(options.library, options, effortOf(options)), (s) => 1000 * s),
+  );
+
+command('export-step', 'write the weights, batch and losses of gpt-step for programs in other languages', STEP)
+  .requiredOption('--to <folder>')
+  .action(async (options: StepShape & { to: string }) => writeStepData(options.to, await stepData(options)));
+
+const DPO_DATA = join('bench', 'build', 'dpo');
+
+program
+  .command('export-dpo')
+  .description('write the model and the 12 pairs of dpo, for TRL too')
+  .action(async () => void (await prepareDpoData(DPO_DATA)));
+
+command('dpo', 'an epoch of DPO, SmolLM2-135M on 12 real pairs; pairs a second, the reference included', [
+  ['batch', 2],
+])
+  .option('--lora <rank>', 'train adapters of this rank on all linear layers', whole, 0)
+  .action(async (options: Common & DpoRun) => {
+    const data = await prepareDpoData(DPO_DATA);
+    const others = watchOthers();
+    const times = await timeDpo(data, options);
+    const { pairs_per_second: rate = NaN, ...more } = dpoSummary(times, options.batch);
+    const also = Object.fromEntries(Object.entries(more).map(([name, value]) => [name, rounded(value)]));
+    const [value, steps] = [rounded(rate), times.steps.map(rounded)];
+    const line = options.samples
+      ? { pairs_per_second: value, samples: [value], others: rounded(others()), also, steps }
+      : { pairs_per_second: value, ...also };
+    process.stdout.write(`${JSON.stringify(line)}\n`);
+  });
 
 await program.parseAsync();

@@ -4,15 +4,25 @@ import type { Context, DeviceOptions } from './commands/context.ts';
 import { runDevices, type DevicesOptions, type DevicesWork } from './commands/devices.ts';
 import { runEvaluate, type EvaluateOptions, type EvaluateWork } from './commands/evaluate.ts';
 import { runGenerate, type GenerateOptions, type GenerateWork } from './commands/generate.ts';
+import { runMerge, type MergeOptions, type MergeWork } from './commands/merge.ts';
+import { runRewards, type RewardsWork } from './commands/rewards.ts';
 import { runScore, type ScoreOptions, type ScoreWork } from './commands/score.ts';
+import { runSweep, type SweepWork } from './commands/sweep.ts';
 import { runTrain, type TrainWork } from './commands/train.ts';
 import { reportError, UsageError } from './errors.ts';
 
 /** What the commands do, in the layers below. */
-export type Work = TrainWork & GenerateWork & ScoreWork & EvaluateWork & DevicesWork;
+export type Work = TrainWork &
+  GenerateWork &
+  ScoreWork &
+  EvaluateWork &
+  MergeWork &
+  RewardsWork &
+  SweepWork &
+  DevicesWork;
 
 const modelHelp =
-  'a Hugging Face folder, a .gguf file, or a hub id such as HuggingFaceTB/SmolLM2-135M-Instruct';
+  'a Hugging Face or PEFT folder, a .gguf file, or a hub id such as HuggingFaceTB/SmolLM2-135M-Instruct';
 
 /**
  * Runs one command line (without the program's name) and returns its exit code: 0 when the work is done, 1 for an
@@ -55,8 +65,38 @@ function createProgram(context: Context, work: Work, done: (code: number) => voi
     .argument('<config>', 'a YAML file; see README.md for its keys')
     .argument('[key=value...]', 'settings that replace the file’s, such as learning_rate=1e-5 hpo.gamma=0.3')
     .option('--json', 'print the result as JSON', false)
+    .option('--profile', 'measure each kernel (device wasm); writes profile.json, a Chrome trace', false)
+    .action(async (config: string, overrides: string[], options: { json: boolean; profile: boolean }) =>
+      done(await runTrain({ config, overrides, ...options }, context, work)),
+    );
+
+  program
+    .command('rewards')
+    .description('show the rewards of the training data, and what they have to do with the preferences')
+    .argument('<config>', 'a training configuration')
+    .argument('[key=value...]', 'settings that replace the file’s')
+    .option('--json', 'print one JSON object', false)
     .action(async (config: string, overrides: string[], { json }: { json: boolean }) =>
-      done(await runTrain({ config, overrides, json }, context, work)),
+      done(await runRewards({ config, overrides, json }, context, work)),
+    );
+
+  program
+    .command('sweep')
+    .description('train at several values of a key, and plot preference accuracy against auxiliary reward')
+    .argument('<config>', 'a training configuration with method hpo, rewards and eval_data')
+    .argument(
+      '<key=a,b,c...>',
+      'keys with the values to try, such as hpo.gamma=0.1,0.3,1; key=value holds for all',
+    )
+    .option('--seeds <seeds>', 'train each with these seeds, such as 1,2,3', wholeNumbers)
+    .option('--keep-models', 'keep each run’s model and checkpoints when it is done', false)
+    .option('--json', 'print the results as JSON', false)
+    .action(
+      async (
+        config: string,
+        args: string[],
+        options: { seeds?: number[]; keepModels: boolean; json: boolean },
+      ) => done(await runSweep({ config, args, ...options }, context, work)),
     );
 
   withDevice(program.command('generate').description('print a completion of a prompt'))
@@ -95,6 +135,15 @@ function createProgram(context: Context, work: Work, done: (code: number) => voi
     .option('--json', 'print one JSON object', false)
     .action(async (options: EvaluateOptions) => done(await runEvaluate(options, context, work)));
 
+  withDevice(program.command('merge').description('make an adapter and its base model one model'))
+    .addOption(need('--model <adapter>', 'a folder with adapter_config.json, which names the base model'))
+    .addOption(need('--out <folder>', 'gets the model in Hugging Face’s layout'))
+    .addOption(
+      new Option('--dtype <dtype>', 'how weights are written').choices(['f32', 'f16', 'bf16']).default('f32'),
+    )
+    .option('--json', 'print base, adapter and out as JSON', false)
+    .action(async (options: MergeOptions) => done(await runMerge(options, context, work)));
+
   program
     .command('devices')
     .description('list what can compute here')
@@ -130,6 +179,13 @@ function wholeNumber(least: number): (text: string) => number {
     if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= least) return value;
     throw new InvalidArgumentError(`Expected a whole number of at least ${least}.`);
   };
+}
+
+/** `1,2,3` */
+function wholeNumbers(text: string): number[] {
+  const numbers = text.split(',').map(wholeNumber(0));
+  if (new Set(numbers).size === numbers.length) return numbers;
+  throw new InvalidArgumentError('Expected different whole numbers.');
 }
 
 function decimal(least: number, most = Infinity): (text: string) => number {

@@ -91,6 +91,8 @@ export class Progress {
           `${this.#paint.warning('warning:')} ${event.step === undefined ? '' : `step ${event.step}: `}${event.message}`,
         );
         break;
+      case 'profile':
+        break;
       case 'end':
         this.stop();
         break;

@@ -18,6 +18,18 @@ export const work: Work = {
     const { evaluateFile } = await import('../trainer/evaluate.node.ts');
     return evaluateFile(options, hooks);
   },
+  async merge(options, hooks) {
+    const { mergeFiles } = await import('../trainer/merge.node.ts');
+    return mergeFiles(options, hooks);
+  },
+  async rewards(config, hooks) {
+    const { inspectRewards } = await import('../trainer/rewards.node.ts');
+    return inspectRewards(config, hooks);
+  },
+  async sweep(options, hooks) {
+    const { sweep } = await import('../trainer/sweep/sweep.node.ts');
+    return sweep(options, hooks);
+  },
   async devices() {
     const { describeDevices } = await import('../engine/describeDevices.ts');
     return describeDevices();

@@ -1,8 +1,9 @@
 import { PrefgradError } from './errors.ts';
+import type { BlockFormat } from './blocks.ts';
 import type { Program } from './compile.ts';
 import type { Variable } from './graph.ts';
 import type { TensorType } from './shape.ts';
-import { format, sizeOf } from './shape.ts';
+import { bytesOf, format, sizeOf } from './shape.ts';
 
 /** Numbers that come from or go to a device; the reference backend computes in float64. */
 export type Numbers = Float32Array | Float64Array;
@@ -36,13 +37,25 @@ export interface Device {
   readonly description: string;
   /** Runs that should be under way before the first is awaited, so that the device never waits for the caller. */
   readonly lag: number;
-  /** Gives a variable its numbers; without, it starts at zeros. */
-  write(variable: Variable, numbers: InputNumbers): void;
+  /** Formats in which it keeps variables as they are stored. */
+  readonly blocks: readonly BlockFormat[];
+  /** Gives a variable its numbers, or the bytes of its blocks; without, it starts at zeros. */
+  write(variable: Variable, numbers: InputNumbers | Uint8Array): void;
   read(variable: Variable): Promise<Numbers>;
   free(variable: Variable): void;
   load(program: Program): Promise<Executable>;
   readonly memory: MemoryUse;
   dispose(): Promise<void>;
+}
+
+/** Checks what a variable is given: as many numbers as it has, or all bytes of its blocks. */
+export function checkWritten({ name, type }: Variable, numbers: InputNumbers | Uint8Array): void {
+  const inBlocks = type.blocks !== undefined;
+  const expected = inBlocks ? bytesOf(type) : sizeOf(type.shape);
+  if (numbers.length !== expected || numbers instanceof Uint8Array !== inBlocks)
+    throw new PrefgradError(
+      `${name} is ${format(type)}, got ${numbers.length} ${numbers instanceof Uint8Array ? 'bytes' : 'numbers'}`,
+    );
 }
 
 /** True rows of each count, as the inputs of a run give them. Errors name the input. */

@@ -57,6 +57,7 @@ export function grad(
       outputs: outputs.map(again),
       attrs,
       grads: dOutputs,
+      wanted: inputs.map((x) => onPath.has(x.node)),
     });
     const accumulate = accumulateOf(attrs);
     node.inputs.forEach((x, i) => {

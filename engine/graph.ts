@@ -1,4 +1,4 @@
-import { PrefgradError } from './errors.ts';
+import { PrefgradError, ShapeError } from './errors.ts';
 import type { Attrs, Op } from './op.ts';
 import type { DType, TensorType } from './shape.ts';
 import { format } from './shape.ts';
@@ -52,6 +52,10 @@ let nextId = 0;
 
 /** Adds a node for each output type that the op's shape rule gives; shape errors are thrown here, at the call. */
 export function applyAll<A extends Attrs>(op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor[] {
+  inputs.forEach((t, i) => {
+    if (t.type.blocks !== undefined && op.unpacks?.includes(i) !== true)
+      throw new ShapeError(`${op.name}: takes no input in blocks, got ${format(t.type)}; unpack it`);
+  });
   const types = op.shape(
     inputs.map((t) => t.type),
     attrs,

@@ -1,3 +1,5 @@
+export type { BlockFormat } from './blocks.ts';
+export { isBlockFormat } from './blocks.ts';
 export type { Device, Executable, InputNumbers, MemoryUse, Numbers } from './backend.ts';
 export type { Program, Traced, Update } from './compile.ts';
 export { compile, variablesOf } from './compile.ts';
@@ -8,10 +10,10 @@ export type { Attrs, Op, Sample, SampleInput, Value } from './op.ts';
 export * from './ops/index.ts';
 export { ReferenceDevice } from './reference/device.ts';
 export type { DType, TensorType } from './shape.ts';
-export { f32, format, i32, sizeOf } from './shape.ts';
+export { bytesOf, f32, format, i32, sizeOf, stored } from './shape.ts';
 export { WasmDevice } from './wasm/device.ts';
 export type { WasmOptions } from './wasm/device.ts';
-export type { KernelTime, ProfiledRun } from './wasm/profile.ts';
+export type { KernelTime, ProfiledRun, ProfileSummary } from './wasm/profile.ts';
 export { Profile, chromeTrace } from './wasm/profile.ts';
 export { WebGpuDevice } from './webgpu/device.ts';
 export type { WebGpuOptions } from './webgpu/device.ts';

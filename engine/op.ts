@@ -35,6 +35,8 @@ export interface GradientArgs<A extends Attrs> {
   readonly attrs: A;
   /** ∂loss/∂output; undefined where the loss does not depend on that output. */
   readonly grads: readonly (Tensor | undefined)[];
+  /** Inputs whose gradients are asked for; those of others may be left out. */
+  readonly wanted: readonly boolean[];
 }
 
 /**
@@ -58,6 +60,8 @@ export interface Op<A extends Attrs = Attrs> {
    * added onto are the last inputs, in that order (baseOf of ops/inputs.ts).
    */
   readonly accumulates?: readonly number[];
+  /** Inputs that may be stored in blocks: its kernels unpack them. */
+  readonly unpacks?: readonly number[];
   /** Computing it again takes little time beside what keeping its outputs takes of memory. */
   readonly cheap?: boolean;
   /** The outputs are the inputs' bytes under another shape: no kernel runs. */

@@ -1,3 +1,5 @@
+import type { BlockFormat } from './blocks.ts';
+import { blockBytes, blockFormats } from './blocks.ts';
 import { ShapeError } from './errors.ts';
 
 /** f32 for everything that is computed with; i32 for ids, positions and segment tables. */
@@ -11,12 +13,15 @@ export interface TensorType {
   readonly shape: readonly number[];
   readonly dtype: DType;
   readonly rows?: string | undefined;
+  /** How a frozen variable's numbers are stored: packed along its rows. Ops that `unpack` an input take it as f32. */
+  readonly blocks?: BlockFormat | undefined;
 }
 
 /** Number of elements. */
 export const sizeOf = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1);
 
-export const bytesOf = (type: TensorType): number => 4 * sizeOf(type.shape);
+export const bytesOf = ({ shape, blocks }: TensorType): number =>
+  blocks === undefined ? 4 * sizeOf(shape) : blockBytes(blocks, sizeOf(shape));
 
 export const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((d, i) => d === b[i]);
@@ -24,10 +29,18 @@ export const sameShape = (a: readonly number[], b: readonly number[]): boolean =
 export const f32 = (shape: readonly number[], rows?: string): TensorType => ({ shape, dtype: 'f32', rows });
 export const i32 = (shape: readonly number[], rows?: string): TensorType => ({ shape, dtype: 'i32', rows });
 
+/** A matrix whose numbers are stored in blocks. Errors: rows that are no whole blocks. */
+export function stored(shape: readonly [number, number], blocks: BlockFormat): TensorType {
+  const { size } = blockFormats[blocks];
+  if (shape[1] % size !== 0)
+    throw new ShapeError(`${blocks} packs ${size} numbers, got rows of ${shape[1]}; store them as f32`);
+  return { ...f32(shape), blocks };
+}
+
 /** `[12, 64]`, or `[12 tokens, 64]` where the first dimension is a capacity. */
 export function format(type: TensorType): string {
   const dims = type.shape.map((d, i) => (i === 0 && type.rows ? `${d} ${type.rows}` : `${d}`));
-  return `[${dims.join(', ')}]`;
+  return `[${dims.join(', ')}]${type.blocks ? ` of ${type.blocks}` : ''}`;
 }
 
 /** The shape of one run: the capacity replaced by the run's count. */

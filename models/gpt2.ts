@@ -4,11 +4,11 @@ import type { Tensor, Variable } from '../engine/index.ts';
 import { readActivation } from './activation.ts';
 import type { ConfigReader } from './config.ts';
 import { applyDense } from './dense.ts';
-import type { Attend, LanguageModel } from './model.ts';
+import type { Attend, LanguageModel, ModelOptions } from './model.ts';
 import { ParameterList } from './model.ts';
 
 /** GPT-2 (Radford et al., 2019), as Transformers' GPT2LMHeadModel keeps it: Conv1D weights are [in, out]. */
-export function gpt2(config: ConfigReader): LanguageModel {
+export function gpt2(config: ConfigReader, { blocksOf }: ModelOptions): LanguageModel {
   const C = config.integer('n_embd');
   const layers = config.integer('n_layer');
   const heads = config.integer('n_head');
@@ -23,7 +23,7 @@ export function gpt2(config: ConfigReader): LanguageModel {
   config.oneOf('add_cross_attention', [false], false);
 
   const std = config.number('initializer_range', 0.02);
-  const list = new ParameterList(std);
+  const list = new ParameterList(std, blocksOf);
   const dense = (name: string, input: number, output: number, scale = std) =>
     list.dense(name, input, output, { conv1d: true, std: scale });
   const norm = (name: string) => ({

@@ -4,7 +4,7 @@ import type { Tensor, Variable } from '../engine/index.ts';
 import { readActivation } from './activation.ts';
 import type { ConfigReader } from './config.ts';
 import { applyDense } from './dense.ts';
-import type { Attend, LanguageModel } from './model.ts';
+import type { Attend, LanguageModel, ModelOptions } from './model.ts';
 import { ParameterList } from './model.ts';
 import { readRope, rotary } from './rope.ts';
 
@@ -12,7 +12,7 @@ import { readRope, rotary } from './rope.ts';
  * GPT-NeoX (Black et al., arXiv 2204.06745), Pythia (arXiv 2304.01373) among others: attention and MLP side by side,
  * part of each head rotated, q, k and v in one matrix head by head, an output head of its own.
  */
-export function gptNeoX(config: ConfigReader, most?: number): LanguageModel {
+export function gptNeoX(config: ConfigReader, options: ModelOptions): LanguageModel {
   const C = config.integer('hidden_size');
   const layers = config.integer('num_hidden_layers');
   const heads = config.integer('num_attention_heads');
@@ -32,10 +32,10 @@ export function gptNeoX(config: ConfigReader, most?: number): LanguageModel {
     part: 'rotary_pct',
     defaultPart: 0.25,
   });
-  const positions = Math.min(maxPositions, most ?? maxPositions);
+  const positions = Math.min(maxPositions, options.maxPositions ?? maxPositions);
   const { constants, rotate } = rotary(settings, headDim, positions);
 
-  const list = new ParameterList(config.number('initializer_range', 0.02));
+  const list = new ParameterList(config.number('initializer_range', 0.02), options.blocksOf);
   const norm = (name: string) => ({
     weight: list.norm(`${name}.weight`, C),
     bias: list.bias(`${name}.bias`, C),

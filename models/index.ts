@@ -5,7 +5,7 @@ export type { SavedModel } from './files/save.ts';
 export { saveModelFiles } from './files/save.ts';
 export type { GenerateOptions, Generated } from './generate.ts';
 export { Generator } from './generate.ts';
-export type { Attend, LanguageModel, ModelInputs, Parameter, WeightFiles } from './model.ts';
+export type { Attend, LanguageModel, ModelInputs, ModelOptions, Parameter, WeightFiles } from './model.ts';
 export { initialiseWeights, loadWeights, modelInputTypes } from './model.ts';
 export { createModel } from './registry.ts';
 export type { SamplingOptions } from './sampler.ts';

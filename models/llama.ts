@@ -3,7 +3,7 @@ import { add, attention, reshape, rmsNorm, swiglu } from '../engine/index.ts';
 import type { Tensor, Variable } from '../engine/index.ts';
 import type { ConfigReader } from './config.ts';
 import { applyDense } from './dense.ts';
-import type { Attend, LanguageModel } from './model.ts';
+import type { Attend, LanguageModel, ModelOptions } from './model.ts';
 import { ParameterList } from './model.ts';
 import { paddedEmbedding } from './paddedEmbedding.ts';
 import { readRope, rotary } from './rope.ts';
@@ -25,10 +25,10 @@ interface LlamaOptions {
 }
 
 /** Llama (Touvron et al., arXiv 2302.13971), SmolLM2 among others: grouped KV heads, RoPE, SwiGLU, RMS norms. */
-export function llama(config: ConfigReader, positions?: number): LanguageModel {
+export function llama(config: ConfigReader, options: ModelOptions): LanguageModel {
   const bias = config.boolean('attention_bias', false);
   const mlpBias = config.boolean('mlp_bias', false);
-  return build(config, positions, {
+  return build(config, options, {
     type: 'llama',
     qkvBias: bias,
     outputBias: bias,
@@ -38,8 +38,8 @@ export function llama(config: ConfigReader, positions?: number): LanguageModel {
 }
 
 /** Mistral (arXiv 2310.06825): Llama without biases, with a sliding window. */
-export function mistral(config: ConfigReader, positions?: number): LanguageModel {
-  return build(config, positions, {
+export function mistral(config: ConfigReader, options: ModelOptions): LanguageModel {
+  return build(config, options, {
     type: 'mistral',
     qkvBias: false,
     outputBias: false,
@@ -51,8 +51,8 @@ export function mistral(config: ConfigReader, positions?: number): LanguageModel
 }
 
 /** Qwen2 (arXiv 2407.10671): Llama with a bias on q, k and v. */
-export function qwen2(config: ConfigReader, positions?: number): LanguageModel {
-  return build(config, positions, {
+export function qwen2(config: ConfigReader, options: ModelOptions): LanguageModel {
+  return build(config, options, {
     type: 'qwen2',
     qkvBias: true,
     outputBias: false,
@@ -64,9 +64,9 @@ export function qwen2(config: ConfigReader, positions?: number): LanguageModel {
 }
 
 /** Qwen3 (arXiv 2505.09388): Llama with RMS norms on each head's queries and keys. */
-export function qwen3(config: ConfigReader, positions?: number): LanguageModel {
+export function qwen3(config: ConfigReader, options: ModelOptions): LanguageModel {
   const bias = config.boolean('attention_bias', false);
-  return build(config, positions, {
+  return build(config, options, {
     type: 'qwen3',
     qkvBias: bias,
     outputBias: bias,
@@ -95,7 +95,11 @@ function slidingWindow(config: ConfigReader): number {
   return used && some ? config.integer('sliding_window', 4096) : Infinity;
 }
 
-function build(config: ConfigReader, most: number | undefined, options: LlamaOptions): LanguageModel {
+function build(
+  config: ConfigReader,
+  { maxPositions: most, blocksOf }: ModelOptions,
+  options: LlamaOptions,
+): LanguageModel {
   const C = config.integer('hidden_size');
   const layers = config.integer('num_hidden_layers');
   const heads = config.integer('num_attention_heads');
@@ -126,7 +130,7 @@ function build(config: ConfigReader, most: number | undefined, options: LlamaOpt
   const { constants, rotate } = rotary(settings, headDim, positions);
 
   const std = config.number('initializer_range', 0.02);
-  const list = new ParameterList(std);
+  const list = new ParameterList(std, blocksOf);
   const dense = (name: string, input: number, output: number, bias: boolean) =>
     list.dense(name, input, output, { bias });
   const headNorm = (name: string) =>

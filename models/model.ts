@@ -1,6 +1,6 @@
 import { PrefgradError } from '../engine/errors.ts';
-import type { Device, InputNumbers, Tensor, TensorType } from '../engine/index.ts';
-import { Variable, f32, i32, sizeOf } from '../engine/index.ts';
+import type { BlockFormat, Device, InputNumbers, Tensor, TensorType } from '../engine/index.ts';
+import { Variable, f32, i32, sizeOf, stored } from '../engine/index.ts';
 import { SEGMENT_WIDTH } from '../engine/ops/attention.ts';
 import type { Dense, Project } from './dense.ts';
 
@@ -74,20 +74,36 @@ export interface WeightFiles {
   tensorNames(): Iterable<string>;
   shape(name: string): readonly number[];
   read(name: string): Promise<Float32Array>;
+  /** The format in which a matrix can be had as it is stored; absent or undefined where it is unpacked anyway. */
+  blocksOf?(name: string): BlockFormat | undefined;
+  /** Its bytes in that format. */
+  readBlocks?(name: string): Promise<Uint8Array>;
+}
+
+/** What a model's graph may be told besides its config.json. */
+export interface ModelOptions {
+  /** Tables of rotary angles reach this far at most. */
+  readonly maxPositions?: number | undefined;
+  /** Matrices that are frozen, and stay in the blocks that they are stored in. */
+  readonly blocksOf?: ((name: string) => BlockFormat | undefined) | undefined;
 }
 
 /** Collects a model's parameters as its constructor names them. */
 export class ParameterList {
   readonly parameters: Parameter[] = [];
   readonly linears: Dense[] = [];
-  constructor(private readonly std: number) {}
+  constructor(
+    private readonly std: number,
+    private readonly blocksOf: ModelOptions['blocksOf'] = () => undefined,
+  ) {}
   #add(name: string, type: TensorType, decay: boolean, start: Parameter['start']): Variable {
     const variable = new Variable(name, type);
     this.parameters.push({ variable, decay, start });
     return variable;
   }
   matrix(name: string, shape: readonly [number, number], std = this.std): Variable {
-    return this.#add(name, f32(shape), true, { std });
+    const blocks = this.blocksOf(name);
+    return this.#add(name, blocks === undefined ? f32(shape) : stored(shape, blocks), true, { std });
   }
   norm(name: string, size: number): Variable {
     return this.#add(name, f32([size]), false, { constant: 1 });
@@ -148,7 +164,8 @@ export async function loadWeights(
       throw new PrefgradError(
         `${files.name}: ${name} is [${shape.join(', ')}], config.json says [${variable.type.shape.join(', ')}]`,
       );
-    device.write(variable, await files.read(name));
+    if (variable.type.blocks === undefined) device.write(variable, await files.read(name));
+    else if (files.readBlocks) device.write(variable, await files.readBlocks(name));
     onProgress?.(done + 1, total);
   }
 }

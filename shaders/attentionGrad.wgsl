@@ -21,31 +21,24 @@ const KEYS = 1u;
 const VALUES = 2u;
 const OUT_GRADS = 3u;
 
-const LANES = 16u;
-var<workgroup> dots: array<f32, THREADS>;
-
-/// 16 threads share a query of a head.
+/// A team shares a query of a head.
 @compute @workgroup_size(THREADS)
 fn prepare(
   @builtin(workgroup_id) workgroup: vec3u,
   @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) index: u32,
+  thread: Thread,
 ) {
-  let lane = index % LANES;
-  let at = listIndex(workgroup, workgroups) * (THREADS / LANES) + index / LANES;
+  let lane = thread.index % TEAM;
+  let at = listIndex(workgroup, workgroups) * (THREADS / TEAM) + thread.index / TEAM;
   let exists = at < rowsAt(QUERY_PLACE, QUERY_ROWS) * HEADS;
   var dot = 0.0;
   if (exists) {
-    for (var d = lane; d < HEAD_DIM; d += LANES) {
+    for (var d = lane; d < HEAD_DIM; d += TEAM) {
       dot = fma(out[at * HEAD_DIM + d], dOut[at * HEAD_DIM + d], dot);
     }
   }
-  dots[index] = dot;
-  for (var half = LANES / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (lane < half) { dots[index] += dots[index + half]; }
-  }
-  if (lane == 0u && exists) { stats[at] = vec2f(lse[at] * LOG2E, dots[index]); }
+  dot = teamSum(dot, thread);
+  if (lane == 0u && exists) { stats[at] = vec2f(lse[at] * LOG2E, dot); }
 }
 
 var<private> head: u32;

@@ -29,9 +29,10 @@ const TILE = 64u;
 const DEPTH = 16u;
 const QUADS = TILE / 4u;
 
-/// A tile of A as [DEPTH, TILE] and one of B, each four columns in a vector.
-var<workgroup> aTile: array<vec4f, DEPTH * QUADS>;
-var<workgroup> bTile: array<vec4f, DEPTH * QUADS>;
+/// A tile of A as [DEPTH, TILE] and one of B, each four columns in a vector: a Quad is a vec4f, or a vec4h where operands
+/// are rounded to float16. Sums are in float32 either way.
+var<workgroup> aTile: array<Quad, DEPTH * QUADS>;
+var<workgroup> bTile: array<Quad, DEPTH * QUADS>;
 
 fn aAt(row: u32, k: u32, rows: u32, inner: u32) -> f32 {
   if (EDGE && (row >= rows || k >= inner)) { return 0.0; }
@@ -56,14 +57,15 @@ fn finish(row: u32, column: u32, rows: u32, totals: vec4f) {
   }
 }
 
+fn finishSum(at: u32, end: u32, sum: f32) {
+  if (at >= end) { return; }
+  var total = sum;
+  if (HAS_SUMS_BASE) { total += sumsBase[at]; }
+  sums[at] = total;
+}
+
 fn finishSums(first: u32, end: u32, totals: vec4f) {
-  for (var j = 0u; j < 4u; j++) {
-    let at = first + j;
-    if (at >= end) { return; }
-    var total = totals[j];
-    if (HAS_SUMS_BASE) { total += sumsBase[at]; }
-    sums[at] = total;
-  }
+  for (var j = 0u; j < 4u; j++) { finishSum(first + j, end, totals[j]); }
 }
 
 /// A workgroup makes a tile of 64 × 64, a thread 8 rows × 4 columns of it.
@@ -94,29 +96,29 @@ fn tiled(
       let k = select(e % DEPTH, e / QUADS, TRANSPOSE_A);
       let quad = select(e / DEPTH, e % QUADS, TRANSPOSE_A);
       let row = row0 + quad * 4u;
-      aTile[k * QUADS + quad] = vec4f(
+      aTile[k * QUADS + quad] = Quad(vec4f(
         aAt(row, k0 + k, rows, inner),
         aAt(row + 1u, k0 + k, rows, inner),
         aAt(row + 2u, k0 + k, rows, inner),
         aAt(row + 3u, k0 + k, rows, inner),
-      );
+      ));
     }
     for (var e = thread; e < DEPTH * QUADS; e += 128u) {
       let k = select(e / QUADS, e % DEPTH, TRANSPOSE_B);
       let quad = select(e % QUADS, e / DEPTH, TRANSPOSE_B);
       let column = column0 + quad * 4u;
-      bTile[k * QUADS + quad] = vec4f(
+      bTile[k * QUADS + quad] = Quad(vec4f(
         bAt(k0 + k, column, inner),
         bAt(k0 + k, column + 1u, inner),
         bAt(k0 + k, column + 2u, inner),
         bAt(k0 + k, column + 3u, inner),
-      );
+      ));
     }
     workgroupBarrier();
     for (var k = 0u; k < DEPTH; k++) {
-      let upper = aTile[k * QUADS + local.y * 2u];
-      let lower = aTile[k * QUADS + local.y * 2u + 1u];
-      let right = bTile[k * QUADS + local.x];
+      let upper = vec4f(aTile[k * QUADS + local.y * 2u]);
+      let lower = vec4f(aTile[k * QUADS + local.y * 2u + 1u]);
+      let right = vec4f(bTile[k * QUADS + local.x]);
       if (SUMS == 1u) {
         upperSum += upper;
         lowerSum += lower;
@@ -150,30 +152,23 @@ fn tiled(
   if (SUMS == 2u && workgroup.y == 0u && local.y == 0u) { finishSums(column, N, rightSum); }
 }
 
-var<workgroup> parts: array<f32, 256>;
-
-/// Few rows of A times rows of B [N, K]: 64 threads share the sum of one column.
-@compute @workgroup_size(64, 4)
-fn alongRows(
-  @builtin(workgroup_id) workgroup: vec3u,
-  @builtin(local_invocation_id) local: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-) {
+/// Few rows of A times rows of B [N, K]: a team shares the sum of one column.
+@compute @workgroup_size(256)
+fn alongRows(@builtin(workgroup_id) workgroup: vec3u, thread: Thread) {
   let rows = rowsAt(ROWS_PLACE, M);
   let inner = rowsAt(INNER_PLACE, K);
-  let column = workgroup.x * 4u + local.y;
+  let lane = thread.index % TEAM;
+  let column = workgroup.x * (256u / TEAM) + thread.index / TEAM;
   let row = workgroup.y;
   var total = 0.0;
   if (column < N && row < rows) {
-    for (var k = local.x; k < inner; k += 64u) { total = fma(aAt(row, k, rows, inner), b[column * K + k], total); }
+    for (var k = lane; k < inner; k += TEAM) { total = fma(aAt(row, k, rows, inner), b[column * K + k], total); }
   }
-  parts[thread] = total;
-  for (var half = 32u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (local.x < half) { parts[thread] += parts[thread + half]; }
-  }
-  if (local.x == 0u && column < N && row < rows) { finishOne(row, column, parts[thread]); }
+  total = teamSum(total, thread);
+  if (lane == 0u && column < N && row < rows) { finishOne(row, column, total); }
 }
+
+var<workgroup> parts: array<f32, 256>;
 
 /// Few rows of A times columns of B [K, N]: four threads share the sum of one column.
 @compute @workgroup_size(64, 4)

@@ -26,8 +26,6 @@ override EACH: u32 = 1u;
 override WIDTH: u32;
 override EPS: f32 = 0.0;
 override CENTERED: bool = true;
-/// Threads that share a row, a power of two.
-override TEAM: u32;
 /// Threads side by side along the columns while weight gradients are summed, a power of two; the others take rows.
 override COLUMNS: u32 = 256u;
 /// Workgroups of the gradient at most, each of which leaves its sums to normWeightGrad.
@@ -41,30 +39,15 @@ const MOST_TEAMS = 16u;
 
 fn allRows() -> u32 { return rowsAt(PLACE, CAPACITY) * EACH; }
 
-var<workgroup> parts: array<vec2f, THREADS>;
-
-/// The sum of what a team's threads bring.
-fn teamSum(part: vec2f, thread: u32) -> vec2f {
-  let lane = thread % TEAM;
-  workgroupBarrier();
-  parts[thread] = part;
-  for (var half = TEAM / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (lane < half) { parts[thread] += parts[thread + half]; }
-  }
-  workgroupBarrier();
-  return parts[thread - lane];
-}
-
 /// y = (x − mean) · rstd · weight + bias, a team of threads to a row.
 @compute @workgroup_size(THREADS)
 fn norm(
   @builtin(workgroup_id) workgroup: vec3u,
   @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
+  thread: Thread,
 ) {
-  let row = listIndex(workgroup, workgroups) * (THREADS / TEAM) + thread / TEAM;
-  let lane = thread % TEAM;
+  let row = listIndex(workgroup, workgroups) * (THREADS / TEAM) + thread.index / TEAM;
+  let lane = thread.index % TEAM;
   let start = row * WIDTH;
   let live = row < allRows();
   var m = 0.0;
@@ -73,7 +56,7 @@ fn norm(
     if (live) {
       for (var c = lane; c < WIDTH; c += TEAM) { total += x[start + c]; }
     }
-    m = teamSum(vec2f(total, 0.0), thread)[0] / f32(WIDTH);
+    m = teamSum(total, thread) / f32(WIDTH);
   }
   var squares = 0.0;
   if (live) {
@@ -82,7 +65,7 @@ fn norm(
       squares = fma(d, d, squares);
     }
   }
-  let r = inverseSqrt(teamSum(vec2f(squares, 0.0), thread)[0] / f32(WIDTH) + EPS);
+  let r = inverseSqrt(teamSum(squares, thread) / f32(WIDTH) + EPS);
   if (!live) { return; }
   for (var c = lane; c < WIDTH; c += TEAM) {
     var v = (x[start + c] - m) * r * weight[c];
@@ -110,36 +93,38 @@ fn meanOf(row: u32) -> f32 {
 fn normGrad(
   @builtin(workgroup_id) workgroup: vec3u,
   @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
+  thread: Thread,
 ) {
   let rows = allRows();
   let teams = THREADS / TEAM;
-  let team = thread / TEAM;
-  let lane = thread % TEAM;
+  let team = thread.index / TEAM;
+  let lane = thread.index % TEAM;
   let group = listIndex(workgroup, workgroups);
   // Each of these threads' rows has its own sums [dWeight, dBias] of the workgroup.
   let rowThreads = THREADS / COLUMNS;
-  let rowThread = thread / COLUMNS;
+  let rowThread = thread.index / COLUMNS;
   let sumStart = (group * rowThreads + rowThread) * sumWidth();
   for (var first = group * teams; first < rows; first += MOST_GROUPS * teams) {
     let row = first + team;
     var m = 0.0;
     var r = 0.0;
-    var total = vec2f();
+    var total = vec4f();
     if (row < rows) {
       m = meanOf(row);
       r = rstd[row];
       for (var c = lane; c < WIDTH; c += TEAM) {
         let at = row * WIDTH + c;
         let g = dy[at] * weight[c];
-        total += vec2f(g, g * ((x[at] - m) * r));
+        total += vec4f(g, g * ((x[at] - m) * r), 0.0, 0.0);
       }
     }
-    let means = teamSum(total, thread) / f32(WIDTH);
+    let means = teamSum4(total, thread) / f32(WIDTH);
+    // Until here, threads may still be with the block before.
+    workgroupBarrier();
     if (lane == 0u) { statistics[team] = vec4f(m, r, select(0.0, means[0], CENTERED), means[1]); }
     workgroupBarrier();
     let here = min(teams, rows - first);
-    for (var c = thread % COLUMNS; c < WIDTH; c += COLUMNS) {
+    for (var c = thread.index % COLUMNS; c < WIDTH; c += COLUMNS) {
       let w = weight[c];
       var dw = 0.0;
       var db = 0.0;

@@ -89,18 +89,6 @@ override TENSORS: u32 = 7u;
 override PLACE: u32 = 16u;
 override WIDTH: u32 = 1u;
 
-var<workgroup> sums: array<f32, THREADS>;
-
-/// The sum over the workgroup's threads, for thread 0.
-fn sumOfThreads(thread: u32, mine: f32) -> f32 {
-  sums[thread] = mine;
-  for (var half = THREADS / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (thread < half) { sums[thread] += sums[thread + half]; }
-  }
-  return sums[0];
-}
-
 fn lengthOf(tensor: u32) -> u32 {
   if (PLACE != NO_COUNT) { return rowsAt(PLACE, 0u) * WIDTH; }
   switch (tensor) {
@@ -131,14 +119,14 @@ fn elementOf(tensor: u32, i: u32) -> f32 {
 fn squares(
   @builtin(workgroup_id) workgroup: vec3u,
   @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
+  thread: Thread,
 ) {
   let tensor = workgroup.y;
   var n = 0u;
   if (tensor < TENSORS) { n = lengthOf(tensor); }
   let step = workgroups.x * THREADS;
   var total = vec4f();
-  var i = workgroup.x * THREADS + thread;
+  var i = workgroup.x * THREADS + thread.index;
   for (; i + 3u * step < n; i += 4u * step) {
     let four = vec4f(
       elementOf(tensor, i),
@@ -152,16 +140,16 @@ fn squares(
     let one = elementOf(tensor, i);
     total.x = fma(one, one, total.x);
   }
-  let sum = sumOfThreads(thread, (total.x + total.y) + (total.z + total.w));
-  if (thread == 0u) { parts[tensor * workgroups.x + workgroup.x] = sum; }
+  let sum = teamSum((total.x + total.y) + (total.z + total.w), thread);
+  if (thread.index == 0u) { parts[tensor * workgroups.x + workgroup.x] = sum; }
 }
 
 /// √ of the sum of all parts.
 @compute @workgroup_size(THREADS)
-fn root(@builtin(local_invocation_index) thread: u32) {
+fn root(thread: Thread) {
   let n = arrayLength(&parts);
   var total = 0.0;
-  for (var i = thread; i < n; i += THREADS) { total += parts[i]; }
-  let sum = sumOfThreads(thread, total);
-  if (thread == 0u) { norm[0] = sqrt(sum); }
+  for (var i = thread.index; i < n; i += THREADS) { total += parts[i]; }
+  let sum = teamSum(total, thread);
+  if (thread.index == 0u) { norm[0] = sqrt(sum); }
 }

@@ -28,19 +28,10 @@ override X2: u32 = 0u;
 override X3: u32 = 0u;
 
 const THREADS = 256u;
-var<workgroup> parts: array<f32, THREADS>;
 
 fn reduced() -> u32 {
   if (REDUCED_PLACE == NO_COUNT) { return REDUCED; }
   return rowsAt(REDUCED_PLACE, 0u) * REDUCED_EACH;
-}
-
-/// The sum of `parts`, in thread 0.
-fn sumParts(thread: u32) {
-  for (var half = THREADS / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (thread < half) { parts[thread] += parts[thread + half]; }
-  }
 }
 
 fn finished(total: f32, n: u32) -> f32 {
@@ -53,16 +44,15 @@ fn finished(total: f32, n: u32) -> f32 {
 fn rows(
   @builtin(workgroup_id) workgroup: vec3u,
   @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
+  thread: Thread,
 ) {
   let row = listIndex(workgroup, workgroups);
   let n = reduced();
   let inside = OUTER_PLACE != NO_COUNT || row < OUTER;
   var total = 0.0;
-  if (inside) { for (var i = thread; i < n; i += THREADS) { total += x[row * n + i]; } }
-  parts[thread] = total;
-  sumParts(thread);
-  if (thread == 0u && row < arrayLength(&y)) { y[row] = finished(parts[0], n); }
+  if (inside) { for (var i = thread.index; i < n; i += THREADS) { total += x[row * n + i]; } }
+  total = teamSum(total, thread);
+  if (thread.index == 0u && row < arrayLength(&y)) { y[row] = finished(total, n); }
 }
 
 /// A workgroup sums CHUNK neighbouring numbers of all of them.
@@ -70,28 +60,28 @@ fn rows(
 fn chunks(
   @builtin(workgroup_id) workgroup: vec3u,
   @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
+  thread: Thread,
 ) {
   let chunk = listIndex(workgroup, workgroups);
   let end = min(reduced(), (chunk + 1u) * CHUNK);
   var total = 0.0;
-  for (var i = chunk * CHUNK + thread; i < end; i += THREADS) { total += x[i]; }
-  parts[thread] = total;
-  sumParts(thread);
-  if (thread == 0u && chunk < arrayLength(&y)) { y[chunk] = parts[0]; }
+  for (var i = chunk * CHUNK + thread.index; i < end; i += THREADS) { total += x[i]; }
+  total = teamSum(total, thread);
+  if (thread.index == 0u && chunk < arrayLength(&y)) { y[chunk] = total; }
 }
 
 /// The total of the chunks' sums.
 @compute @workgroup_size(THREADS)
-fn total(@builtin(local_invocation_index) thread: u32) {
+fn total(thread: Thread) {
   let n = reduced();
   let count = (n + CHUNK - 1u) / CHUNK;
   var sum = 0.0;
-  for (var i = thread; i < count; i += THREADS) { sum += x[i]; }
-  parts[thread] = sum;
-  sumParts(thread);
-  if (thread == 0u) { y[0] = finished(parts[0], n); }
+  for (var i = thread.index; i < count; i += THREADS) { sum += x[i]; }
+  sum = teamSum(sum, thread);
+  if (thread.index == 0u) { y[0] = finished(sum, n); }
 }
+
+var<workgroup> parts: array<f32, THREADS>;
 
 /// INNER > 1: a workgroup sums 16 columns, 16 threads each.
 @compute @workgroup_size(16, 16)

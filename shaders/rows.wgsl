@@ -113,14 +113,12 @@ fn sumSorted(
   y[to] = total;
 }
 
-var<workgroup> sums: array<f32, THREADS>;
-
 /// As sort and sumSorted, where narrow rows go to few: a workgroup sums one element of y over all entries.
 @compute @workgroup_size(THREADS)
 fn sumGroups(
   @builtin(workgroup_id) workgroup: vec3u,
   @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
+  thread: Thread,
 ) {
   let n = rowsAt(PLACE, CAPACITY);
   let to = listIndex(workgroup, workgroups);
@@ -128,14 +126,11 @@ fn sumGroups(
   let column = to % WIDTH;
   if (key >= rowsAt(GROUPS_PLACE, GROUPS)) { return; }
   var total = 0.0;
-  for (var i = thread; i < n; i += THREADS) {
+  for (var i = thread.index; i < n; i += THREADS) {
     if (index[i] == key) { total += x[i * WIDTH + column]; }
   }
-  sums[thread] = total;
-  for (var half = THREADS / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (thread < half) { sums[thread] += sums[thread + half]; }
-  }
-  if (thread > 0u) { return; }
-  if (HAS_BASE) { y[to] = base[to] + sums[0]; } else { y[to] = sums[0]; }
+  total = teamSum(total, thread);
+  if (thread.index > 0u) { return; }
+  if (HAS_BASE) { total += base[to]; }
+  y[to] = total;
 }

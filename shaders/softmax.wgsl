@@ -6,8 +6,6 @@
 
 override PLACE: u32 = 16u;
 override WIDTH: u32;
-/// Threads that share a row, a power of two.
-override TEAM: u32;
 
 const THREADS = 256u;
 const LEAST = -3.4028234e38;
@@ -16,40 +14,22 @@ const PIECE = 32u;
 
 fn allRows() -> u32 { return rowsAt(PLACE, arrayLength(&y) / WIDTH); }
 
-var<workgroup> parts: array<f32, THREADS>;
-
-/// The sum, or the maximum, of what a team's threads bring.
-fn teamTotal(part: f32, thread: u32, most: bool) -> f32 {
-  let lane = thread % TEAM;
-  workgroupBarrier();
-  parts[thread] = part;
-  for (var half = TEAM / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (lane < half) {
-      let other = parts[thread + half];
-      parts[thread] = select(parts[thread] + other, max(parts[thread], other), most);
-    }
-  }
-  workgroupBarrier();
-  return parts[thread - lane];
-}
-
 /// y may be x.
 @compute @workgroup_size(THREADS)
 fn softmax(
   @builtin(workgroup_id) workgroup: vec3u,
   @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
+  thread: Thread,
 ) {
-  let row = listIndex(workgroup, workgroups) * (THREADS / TEAM) + thread / TEAM;
-  let lane = thread % TEAM;
+  let row = listIndex(workgroup, workgroups) * (THREADS / TEAM) + thread.index / TEAM;
+  let lane = thread.index % TEAM;
   let start = row * WIDTH;
   let live = row < allRows();
   var highest = LEAST;
   if (live) {
     for (var c = lane; c < WIDTH; c += TEAM) { highest = max(highest, x[start + c]); }
   }
-  let most = teamTotal(highest, thread, true);
+  let most = teamMax(highest, thread);
   var total = 0.0;
   if (live) {
     for (var first = lane; first < WIDTH; first += PIECE * TEAM) {
@@ -59,7 +39,7 @@ fn softmax(
       total += piece;
     }
   }
-  let scale = 1.0 / teamTotal(total, thread, false);
+  let scale = 1.0 / teamSum(total, thread);
   if (!live) { return; }
   for (var c = lane; c < WIDTH; c += TEAM) { y[start + c] = exp(x[start + c] - most) * scale; }
 }
@@ -69,10 +49,10 @@ fn softmax(
 fn softmaxGrad(
   @builtin(workgroup_id) workgroup: vec3u,
   @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
+  thread: Thread,
 ) {
-  let row = listIndex(workgroup, workgroups) * (THREADS / TEAM) + thread / TEAM;
-  let lane = thread % TEAM;
+  let row = listIndex(workgroup, workgroups) * (THREADS / TEAM) + thread.index / TEAM;
+  let lane = thread.index % TEAM;
   let start = row * WIDTH;
   let live = row < allRows();
   var part = 0.0;
@@ -84,7 +64,7 @@ fn softmaxGrad(
       part += piece;
     }
   }
-  let total = teamTotal(part, thread, false);
+  let total = teamSum(part, thread);
   if (!live) { return; }
   for (var c = lane; c < WIDTH; c += TEAM) { y[start + c] = x[start + c] * (dy[start + c] - total); }
 }

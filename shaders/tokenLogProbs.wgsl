@@ -35,15 +35,12 @@ fn rescaled(sums: vec4f, shift: f32) -> vec4f {
   return vec4f(factor * sums.x, factor * factor * sums.y, factor * (sums.z + shift * sums.x), sums.w);
 }
 
-var<workgroup> maxima: array<f32, THREADS>;
-var<workgroup> sums: array<vec4f, THREADS>;
-
 /// Brings a chunk of one row's logits into its state; after the last chunk, the row's results.
 @compute @workgroup_size(THREADS)
 fn addChunk(
   @builtin(workgroup_id) workgroup: vec3u,
   @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
+  thread: Thread,
 ) {
   let row = listIndex(workgroup, workgroups);
   if (row >= rowsAt(PLACE, ROWS)) { return; }
@@ -51,28 +48,17 @@ fn addChunk(
   let entries = min(CHUNK, VOCABULARY - first);
   let start = row * entries;
   var most = LOWEST;
-  for (var v = thread; v < entries; v += THREADS) { most = max(most, logits[start + v]); }
-  maxima[thread] = most;
-  for (var half = THREADS / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (thread < half) { maxima[thread] = max(maxima[thread], maxima[thread + half]); }
-  }
-  workgroupBarrier();
-  let chunkMax = maxima[0];
+  for (var v = thread.index; v < entries; v += THREADS) { most = max(most, logits[start + v]); }
+  let chunkMax = teamMax(most, thread);
   var mine = vec4f();
-  for (var v = thread; v < entries; v += THREADS) {
+  for (var v = thread.index; v < entries; v += THREADS) {
     let l = logits[start + v];
     let e = exp(l - chunkMax);
     mine += vec4f(e, e * e, e * (l - chunkMax), l);
   }
-  sums[thread] = mine;
-  for (var half = THREADS / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (thread < half) { sums[thread] += sums[thread + half]; }
-  }
-  if (thread > 0u) { return; }
+  var total = teamSum4(mine, thread);
+  if (thread.index > 0u) { return; }
   var top = vec4f(chunkMax, 0.0, 0.0, 0.0);
-  var total = sums[0];
   if (first > 0u) {
     top = states[2u * row];
     let higher = max(top.x, chunkMax);

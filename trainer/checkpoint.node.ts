@@ -27,7 +27,8 @@ const replaced = '.replaced';
 /**
  * Writes `checkpoint-<step>` so that a crash at any moment leaves a whole checkpoint: into a folder beside it,
  * every file and folder fsynced, then one rename. Then deletes the oldest checkpoints beyond `saveTotalLimit`
- * (at least 1; undefined keeps all), never the one just written.
+ * (at least 1; undefined keeps all), never the one just written, nor that of step `best`: it counts, and is one more
+ * where the limit is 1.
  *
  * Throws PrefgradError where anything cannot be written (a full disk, say); what was there before is left as it was,
  * and the half-written folder is removed.
@@ -36,7 +37,7 @@ export async function writeCheckpoint(
   outputDir: string,
   step: number,
   files: readonly CheckpointFile[],
-  options: { saveTotalLimit?: number } = {},
+  options: { saveTotalLimit?: number; best?: number | undefined } = {},
 ): Promise<Checkpoint> {
   const path = join(outputDir, `checkpoint-${step}`);
   const before = await findCheckpoints(outputDir);
@@ -53,7 +54,11 @@ export async function writeCheckpoint(
     throw explain(error, path, before);
   }
   const written = { path, step, sequence: manifest.sequence, manifest };
-  await prune([...before.filter((one) => one.path !== path), written], options.saveTotalLimit);
+  const all = [...before.filter((one) => one.path !== path), written];
+  const best = all.find((one) => one.step === options.best);
+  const last = best === undefined || best === written ? [written] : [best, written];
+  const older = all.filter((one) => !last.includes(one));
+  await prune(older, options.saveTotalLimit && Math.max(options.saveTotalLimit - last.length, 0));
   return written;
 }
 
@@ -147,7 +152,11 @@ async function moveIntoPlace(from: string, to: string): Promise<void> {
 /** Deletes from `checkpoints` (oldest first) those beyond the limit. */
 async function prune(checkpoints: readonly Checkpoint[], limit: number | undefined): Promise<void> {
   if (limit === undefined) return;
-  for (const old of checkpoints.slice(0, -Math.max(limit, 1))) {
+  await deleteCheckpoints(checkpoints.slice(0, Math.max(checkpoints.length - limit, 0)));
+}
+
+export async function deleteCheckpoints(checkpoints: readonly Checkpoint[]): Promise<void> {
+  for (const old of checkpoints) {
     // under the partial name a crash in mid-deletion leaves nothing that looks whole
     const doomed = old.path + partial;
     await rename(old.path, doomed);

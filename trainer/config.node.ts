@@ -55,6 +55,13 @@ export function resolvePaths(config: TrainConfig): TrainConfig {
     evalData: config.evalData === null ? null : dataPaths(config.evalData),
     outputDir: resolve(config.outputDir),
     resumeFromCheckpoint: typeof checkpoint === 'string' ? resolve(checkpoint) : checkpoint,
+    lora: config.lora && {
+      ...config.lora,
+      adapter:
+        config.lora.adapter !== null && existsSync(config.lora.adapter)
+          ? resolve(config.lora.adapter)
+          : config.lora.adapter,
+    },
     hpo: { ...config.hpo, valueHead: optional(config.hpo.valueHead) },
     rewards: config.rewards.map((reward) => ({ ...reward, module: optional(reward.module) })),
   };

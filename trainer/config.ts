@@ -5,6 +5,7 @@ export { optimizerSteps, warmupStepCount } from './config/steps.ts';
 export type {
   DataPart,
   HpoSettings,
+  LoraSettings,
   Method,
   SamplingSettings,
   TrainConfig,

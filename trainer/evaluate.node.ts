@@ -1,16 +1,19 @@
 import { PrefgradError } from '../engine/errors.ts';
 import type { TrainConfig } from './config.ts';
 import { parseSettings } from './config.ts';
-import { findRows, loadRows } from './data/load.node.ts';
+import { findRows } from './data/find.node.ts';
+import { loadRows } from './data/load.ts';
 import { place } from './data/rows.ts';
 import type { TokenizedRow } from './data/tokenized.ts';
 import { Evaluator } from './evaluation.ts';
 import type { Evaluation, TrainEvent } from './events.ts';
 import { makeLoss } from './makeLoss.ts';
+import { fileRewardCache } from './rewards/cache.node.ts';
 import { createRewards } from './rewards/index.ts';
+import { trainingNormalization } from './rewards/normalization.node.ts';
 import { Scorer } from './score.ts';
-import type { SessionOptions } from './session.node.ts';
-import { openSession, stopTokensOf } from './session.node.ts';
+import type { SessionOptions } from './session.ts';
+import { openSession, stopTokensOf } from './session.ts';
 
 export interface EvaluateFileOptions {
   readonly model: string;
@@ -50,6 +53,7 @@ export async function evaluateFile(
           `${reference.places.length} against ${rows.length}; leave out the rows that only one of them can take`,
       );
     const rewards = await createRewards(settings.rewards);
+    const rewardCache = fileRewardCache();
     const index = new Map<TokenizedRow, number>(rows.map((row, i) => [row, i]));
     const referenceOf = (row: TokenizedRow) => reference?.logps[index.get(row) ?? -1] ?? [];
     const evaluator = new Evaluator({
@@ -60,7 +64,8 @@ export async function evaluateFile(
       ...(reference || !loss.usesReference ? { loss: { loss, referenceOf } } : {}),
       batchSize: settings.perDeviceEvalBatchSize,
       rewards,
-      normalization: new Map(),
+      normalization: await trainingNormalization(rewards, session, hooks.config, onProgress),
+      rewardCache,
       sampling: settings.sampling,
       stopTokens: stopTokensOf(session),
       seed: settings.seed,

@@ -11,9 +11,13 @@ import type { AuxiliaryMeans, Evaluation, Phase, Sample } from './events.ts';
 import type { Loss } from './losses/loss.ts';
 import { meanOf } from './losses/loss.ts';
 import { capacityOf } from './pack.ts';
-import type { Reward } from './rewards/reward.ts';
-import type { RewardResult, RewardTarget } from './rewards/compute.ts';
+import { PrefgradError } from '../engine/errors.ts';
+import type { RewardCache } from './rewards/cache.ts';
+import type { RewardResult } from './rewards/compute.ts';
 import { scoreWith } from './rewards/compute.ts';
+import type { Reward, RewardTarget } from './rewards/reward.ts';
+import { scoresTexts } from './rewards/reward.ts';
+import { sideOf, targetsOf } from './rewards/targets.ts';
 import { Scorer } from './score.ts';
 import { LossProgram, microbatch } from './step.ts';
 
@@ -29,6 +33,8 @@ export interface EvaluationOptions {
   readonly rewards: readonly Reward[];
   /** How the training set's rewards were normalised. */
   readonly normalization: RewardResult['normalization'];
+  /** Where scores are kept between runs. */
+  readonly rewardCache?: RewardCache | undefined;
   readonly sampling: SamplingSettings;
   readonly stopTokens: readonly number[];
   readonly seed: number;
@@ -58,21 +64,25 @@ export class Evaluator {
 
   async evaluate(step: number, hooks: Hooks = {}): Promise<Evaluation> {
     const { rewards } = this.options;
+    const { signal } = hooks;
     const { logps, ...preference } = await this.#preference(hooks);
     const metrics = { ...logps, ...(await this.#lossMetrics(step, hooks)) };
     const samples = await this.#samples(hooks);
     const auxiliary: Record<string, AuxiliaryMeans> = {};
     const names = rewards.map((r) => r.name);
     if (rewards.length > 0) {
-      const given = await (this.#given ??= this.#rewardsOf(this.options.rows.flatMap(targetsOf)));
+      const given = await (this.#given ??= this.#givenRewards(signal));
       const sides = this.options.rows.flatMap((row) => completionsOf(row).map((_, i) => sideOf(row, i)));
       for (const name of [...names, ...(names.length > 1 ? ['total'] : [])]) {
         const scores = name === 'total' && !names.includes(name) ? given.total : given.scores.get(name);
         const of = (side: string) => meanOrNull([...(scores ?? [])].filter((_, i) => sides[i] === side));
+        const sampled = samples.flatMap((s) => s.rewards[name] ?? []);
+        const failed = samples.filter((s) => s.rewards[name] === null).length;
         auxiliary[name] = {
           chosen: of('chosen'),
           rejected: of('rejected'),
-          sampled: meanOrNull(samples.flatMap((s) => s.rewards[name] ?? [])),
+          sampled: meanOrNull(sampled),
+          ...(failed > 0 ? { failed } : {}),
         };
       }
     }
@@ -136,7 +146,7 @@ export class Evaluator {
 
   /** Completions of the first distinct held-out prompts, with their rewards. */
   async #samples({ onProgress, signal }: Hooks): Promise<Sample[]> {
-    const { model, device, tokenizer, rows, sampling, stopTokens, seed, rewards } = this.options;
+    const { model, device, tokenizer, rows, sampling, stopTokens, seed } = this.options;
     const distinct = [...new Map(rows.map((row) => [row.promptText, row])).values()];
     const room = model.contextLength - 1;
     const chosen = distinct.filter((row) => row.promptIds.length <= room).slice(0, sampling.prompts);
@@ -167,37 +177,49 @@ export class Evaluator {
       completion: tokenizer.decode(generated[i]?.tokens ?? [], { skipSpecialTokens: true }),
       origin: row.origin,
     }));
-    const scored = await this.#rewardsOf(targets);
+    const scored = await this.#sampleRewards(targets, signal);
     return targets.map(({ prompt, completion }, i) => ({
       prompt,
       completion,
       truncated: !(generated[i]?.stopped ?? true),
-      rewards: Object.fromEntries([
-        ...rewards.map((r) => [r.name, scored.scores.get(r.name)?.[i] ?? null] as const),
-        ...(rewards.length > 1 ? [['total', scored.total[i] ?? null] as const] : []),
-      ]),
+      rewards: Object.fromEntries([...scored].map(([name, scores]) => [name, finite(scores[i])])),
     }));
   }
 
-  #rewardsOf(targets: readonly RewardTarget[]): Promise<RewardResult> {
-    return scoreWith(targets, this.options.rewards, this.options.normalization);
+  #givenRewards(signal: AbortSignal | undefined): Promise<RewardResult> {
+    const { rows, rewards, normalization, rewardCache: cache } = this.options;
+    return scoreWith(rows.flatMap(targetsOf), rewards, normalization, { cache, signal });
+  }
+
+  /**
+   * Each reward of sampled completions by name, and the total where there are several. What fails is NaN: hours of
+   * training do not end because of one text, or of an endpoint that is away. Columns of the data have none, so that
+   * with one there is no total either.
+   */
+  async #sampleRewards(
+    targets: readonly RewardTarget[],
+    signal: AbortSignal | undefined,
+  ): Promise<Map<string, ArrayLike<number>>> {
+    const { rewards, normalization, rewardCache: cache } = this.options;
+    const scored = new Map<string, ArrayLike<number>>();
+    const total = new Float64Array(targets.length);
+    for (const reward of rewards.filter(scoresTexts)) {
+      try {
+        const options = { cache, signal, onFailure: () => {} };
+        const one = await scoreWith(targets, [reward], normalization, options);
+        scored.set(reward.name, one.scores.get(reward.name) ?? []);
+        for (const i of total.keys()) total[i] += one.total[i];
+      } catch (error) {
+        if (!(error instanceof PrefgradError)) throw error;
+        scored.set(reward.name, new Float64Array(targets.length).fill(NaN));
+        total.fill(NaN);
+      }
+    }
+    return rewards.length > 1 && rewards.every(scoresTexts) ? scored.set('total', total) : scored;
   }
 }
 
-/** A row's completions, as rewards see them. */
-export function targetsOf(row: TokenizedRow): RewardTarget[] {
-  return completionsOf(row).map(({ text }) => ({
-    prompt: row.promptText,
-    completion: text,
-    origin: row.origin,
-  }));
-}
-
-/** Whether a completion counts to the chosen ones: a pair's first, a desirable one, one to imitate. */
-function sideOf(row: TokenizedRow, index: number): 'chosen' | 'rejected' {
-  if (row.kind === 'pair') return index === 0 ? 'chosen' : 'rejected';
-  return row.kind === 'unpaired' && !row.label ? 'rejected' : 'chosen';
-}
+const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
 
 const meanOrNull = (values: readonly number[]): number | null =>
   values.length === 0 ? null : meanOf(values);

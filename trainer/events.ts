@@ -1,3 +1,4 @@
+import type { ProfileSummary } from '../engine/index.ts';
 import { finite, type MetricsLine, type StepMetrics } from './metrics.ts';
 
 /** What a run is, known before its first step. All of it is plain JSON, so that a report can keep it. */
@@ -53,6 +54,8 @@ export interface AuxiliaryMeans {
   chosen?: number | null;
   rejected?: number | null;
   sampled?: number | null;
+  /** Sampled completions that the reward had no number for, where there are some; the mean leaves them out. */
+  failed?: number;
 }
 
 /** The model at one moment, measured on held-out pairs and on what it writes itself. */
@@ -72,6 +75,16 @@ export interface Evaluation {
   /** By reward; the total R = Σ w r is under `total` where there are several. */
   auxiliary: Record<string, AuxiliaryMeans>;
   samples?: Sample[];
+  /** Whether its `metric_for_best_model` is better than those before; where a run looks for the best. */
+  best?: boolean;
+}
+
+/** The evaluation whose metric was the best. */
+export interface BestEvaluation {
+  step: number;
+  /** The metric's name in metrics.jsonl, such as `eval_loss`. */
+  metric: string;
+  value: number;
 }
 
 /** Parts of a run that take a while before or between steps. */
@@ -85,6 +98,10 @@ export interface RunEnd {
   seconds: number;
   /** What was written, in the order a user wants to see it: `{ label: 'model', path: 'runs/x' }`. */
   outputs: { label: string; path: string }[];
+  /** The evaluation whose checkpoint became the final model (`load_best_model_at_end`). */
+  best?: BestEvaluation;
+  /** Why the run ended before its last step, though nobody stopped it. */
+  early?: string;
 }
 
 /** What a run tells while it works, in this order: load, start, memory, then the rest as it comes, and end. */
@@ -99,7 +116,9 @@ export type TrainEvent =
   /** The first is the model before training, the last is the model after it. */
   | { type: 'evaluation'; evaluation: Evaluation }
   | { type: 'checkpoint'; step: number; path: string; bytes: number; seconds: number }
-  | { type: 'warning'; message: string; step?: number }
+  | { type: 'warning'; message: string; step?: number; code?: string }
+  /** Before the end, where it was asked for and the device can tell. */
+  | { type: 'profile'; summary: ProfileSummary }
   | ({ type: 'end' } & RunEnd);
 
 /**

@@ -2,7 +2,7 @@ import { Generator } from '../models/generate.ts';
 import { Random } from './data/random.ts';
 import { PrefgradError } from '../engine/errors.ts';
 import type { TrainEvent } from './events.ts';
-import { openSession, stopTokensOf } from './session.node.ts';
+import { openSession, stopTokensOf } from './session.ts';
 
 export interface GenerateTextOptions {
   readonly model: string;

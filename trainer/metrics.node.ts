@@ -23,7 +23,7 @@ export async function openMetrics(
   path: string,
   options: { resumeAfter?: number } = {},
 ): Promise<MetricsWriter> {
-  const attempt = <T>(work: () => Promise<T>) => explainWriteError(path, work);
+  const attempt = <T>(work: () => Promise<T>) => attemptToWrite(path, work);
   const handle = await attempt(async () => {
     await mkdir(dirname(path), { recursive: true });
     if (options.resumeAfter === undefined) return open(path, 'w');
@@ -68,7 +68,8 @@ async function keptLength(handle: FileHandle, lastStep: number): Promise<number>
   return kept;
 }
 
-async function explainWriteError<T>(path: string, work: () => Promise<T>): Promise<T> {
+/** Does some of the writing of metrics; what fails is a PrefgradError with the cure. */
+export async function attemptToWrite<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {

@@ -1,10 +1,10 @@
 import { PrefgradError } from '../engine/errors.ts';
-import type { TrainSettings } from './config.ts';
+import type { TrainConfig } from './config.ts';
 import type { MetricsWindowState } from './metrics.ts';
 import type { TrainerPosition } from './trainer.ts';
 
 /** What of a run's settings a resumed one must share, or its numbers would not be the same run's. */
-function fingerprint(settings: TrainSettings, rows: number) {
+function fingerprint(settings: TrainConfig, rows: number) {
   const { method, perDeviceTrainBatchSize, gradientAccumulationSteps, trainSamplingStrategy, seed, optim } =
     settings;
   return {
@@ -16,6 +16,7 @@ function fingerprint(settings: TrainSettings, rows: number) {
     train_sampling_strategy: trainSamplingStrategy,
     seed,
     optim,
+    lora: settings.lora === null ? 'none' : JSON.stringify(settings.lora),
   };
 }
 
@@ -29,14 +30,14 @@ export interface RunState {
 export function runState(
   position: TrainerPosition,
   window: MetricsWindowState,
-  settings: TrainSettings,
+  settings: TrainConfig,
   rows: number,
 ): RunState {
   return { position, window, run: fingerprint(settings, rows) };
 }
 
 /** Reads state.json; errors name the setting in which the checkpoint's run was another. */
-export function parseRunState(text: string, where: string, settings: TrainSettings, rows: number): RunState {
+export function parseRunState(text: string, where: string, settings: TrainConfig, rows: number): RunState {
   const state = parse(text, where);
   for (const [key, value] of Object.entries(fingerprint(settings, rows)))
     if (state.run[key] !== value)

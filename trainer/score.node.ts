@@ -1,10 +1,11 @@
 import { open } from 'node:fs/promises';
 import { PrefgradError } from '../engine/errors.ts';
-import { findRows, loadRowsForScoring } from './data/load.node.ts';
+import { findRows } from './data/find.node.ts';
+import { loadRowsForScoring } from './data/load.ts';
 import { completionsOf } from './data/tokenized.ts';
 import type { TrainEvent } from './events.ts';
 import { Scorer } from './score.ts';
-import { openSession } from './session.node.ts';
+import { openSession } from './session.ts';
 
 export interface ScoreFileOptions {
   readonly model: string;

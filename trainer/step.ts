@@ -1,7 +1,8 @@
 import type { Device, Executable } from '../engine/index.ts';
-import { compile, f32, grad, mul } from '../engine/index.ts';
+import { compile, f32, grad, i32, mul } from '../engine/index.ts';
 import type { LanguageModel } from '../models/model.ts';
 import type { TokenizedRow } from './data/tokenized.ts';
+import { dropoutSeed } from './dropoutSeed.ts';
 import type { HostBatch, Loss, LossNumbers } from './losses/loss.ts';
 import type { StepMetrics } from './metrics.ts';
 import type { Optimizer } from './optimizer.ts';
@@ -44,19 +45,30 @@ export class LossProgram {
   private constructor(
     private readonly loss: Loss,
     private readonly executable: Executable,
-    readonly arenaBytes: number,
+    /** Seeds the model's dropout; undefined where nothing is dropped. */
+    private readonly seed: number | undefined,
   ) {}
+
+  get arenaBytes(): number {
+    return this.executable.arenaBytes;
+  }
 
   static async load(
     model: LanguageModel,
     loss: Loss,
     capacity: Capacity,
     device: Device,
-    optimizer?: Optimizer,
-    recompute = true,
+    training?: {
+      readonly optimizer: Optimizer;
+      readonly seed: number;
+      readonly recompute?: boolean | undefined;
+    },
   ): Promise<LossProgram> {
+    const { optimizer, recompute = true } = training ?? {};
+    const drops = training !== undefined && model.drops === true;
     const types = {
       ...packedTypes(capacity),
+      ...(drops ? { dropoutSeed: i32([1]) } : {}),
       referenceLogps: f32([capacity.completions], 'completions'),
       weight: f32([]),
     };
@@ -75,7 +87,7 @@ export class LossProgram {
       return { outputs, updates: optimizer.accumulate(gradients) };
     });
     const executable = await device.load(program);
-    return new LossProgram(loss, executable, executable.arenaBytes);
+    return new LossProgram(loss, executable, drops ? training.seed : undefined);
   }
 
   /**
@@ -86,6 +98,7 @@ export class LossProgram {
     const { loss, logps, ...outputs } = await this.executable.run({
       ...batch.packed,
       ...prefixed(this.loss.inputs(batch, step, index)),
+      ...(this.seed === undefined ? {} : { dropoutSeed: [dropoutSeed(this.seed, step, index)] }),
       referenceLogps: batch.referenceLogps,
       weight: [weight],
     });

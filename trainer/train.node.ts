@@ -1,51 +1,61 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DeviceLostError, PrefgradError, sizeOf } from '../engine/index.ts';
-import { saveModelFiles } from '../models/files/save.node.ts';
+import { DeviceLostError, PrefgradError } from '../engine/index.ts';
+import { saveFiles } from '../models/files/save.node.ts';
+import { fileCache } from './cache.node.ts';
 import { recoverCheckpoints } from './checkpoint.node.ts';
 import type { TrainConfig } from './config.ts';
-import type { FoundData } from './data/load.node.ts';
-import { findRows, loadRows } from './data/load.node.ts';
+import type { FoundData } from './data/load.ts';
+import { findRows } from './data/find.node.ts';
 import { writeNotes } from './data/notes.node.ts';
 import { environmentOf, methodOf } from './describe.node.ts';
-import { Evaluator } from './evaluation.ts';
 import type { Phase, TrainEvent } from './events.ts';
 import { evaluationLine } from './events.ts';
-import type { Loss } from './losses/loss.ts';
-import { makeLoss } from './makeLoss.ts';
 import { MetricsWindow, nonFinite } from './metrics.ts';
 import { openMetrics } from './metrics.node.ts';
-import { prepareLoss, prepareReferences } from './prepare.node.ts';
+import { isDue, prepareRun } from './prepareRun.ts';
 import type { RunRecord } from './report/record.ts';
 import { emptyRecord, recordEvent } from './report/record.ts';
 import { checkOutputFolder } from './outputFolder.node.ts';
-import { checkpointRun, resumeRun, savedModel } from './runCheckpoint.node.ts';
-import type { Session } from './session.node.ts';
-import { openSession, stopTokensOf } from './session.node.ts';
-import type { StepResult } from './trainer.ts';
-import { Trainer } from './trainer.ts';
+import { fileRewardCache } from './rewards/cache.node.ts';
+import { createRewards } from './rewards/index.ts';
+import { checkpointRun, resumeRun } from './runCheckpoint.node.ts';
+import type { Session } from './session.ts';
+import { openSession } from './session.ts';
+import { StepProfile } from './stepProfile.ts';
+import type { StepResult, Trainer } from './trainer.ts';
+import type { Tuned } from './tuned.ts';
+import { openTuned, sizeOfAll } from './tuned.ts';
 
 export interface TrainHooks {
   /** Aborted: the step ends, a checkpoint is saved, and the run ends as `stopped`. */
   readonly signal: AbortSignal;
   readonly onEvent: (event: TrainEvent) => void;
+  /** Measures the steps call by call, on the wasm device: a `profile` event, and profile.json in the output folder. */
+  readonly profile?: boolean;
 }
 
 /** A whole run from a configuration: everything that it says is read, trained and written. */
-export async function train(config: TrainConfig, { signal, onEvent }: TrainHooks): Promise<void> {
+export async function train(config: TrainConfig, hooks: TrainHooks): Promise<void> {
+  const { signal, onEvent } = hooks;
   const began = performance.now();
   const onProgress = (phase: Phase, done: number, total: number) =>
     onEvent({ type: 'progress', phase, done, total });
-  await checkOutputFolder(config.outputDir);
+  await checkOutputFolder(config.outputDir, config.lora === null ? 'model' : 'adapter');
   await recoverCheckpoints(config.outputDir);
   const reading = { signal, onProgress: (done: number, total: number) => onProgress('data', done, total) };
   const files: DataFiles = {
     train: await findRows(config.data, reading),
     heldOut: config.evalData === null ? undefined : await findRows(config.evalData, reading),
   };
-  const session = await openSession({ ...config, maxPositions: positionsFor(config), onProgress });
+  const profile = hooks.profile === true ? new StepProfile() : undefined;
+  const session = await openSession({
+    ...{ ...config, maxPositions: positionsFor(config), onProgress },
+    profile: profile?.add,
+  });
   try {
-    await new Run(config, files, session, signal, onEvent, began).run();
+    const tuned = await openTuned(config, session);
+    await new Run(config, files, session, tuned, signal, onEvent, began, profile).run();
   } catch (error) {
     if (!(error instanceof DeviceLostError)) throw error;
     throw new PrefgradError(
@@ -75,9 +85,11 @@ class Run {
     private readonly config: TrainConfig,
     private readonly files: DataFiles,
     private readonly session: Session,
+    private readonly tuned: Tuned,
     private readonly signal: AbortSignal,
     private readonly listener: (event: TrainEvent) => void,
     private readonly began: number,
+    private readonly profile: StepProfile | undefined,
   ) {}
 
   #emit(event: TrainEvent): void {
@@ -89,36 +101,25 @@ class Run {
     this.#emit({ type: 'progress', phase, done, total });
 
   async run(): Promise<void> {
-    const { config, session, signal } = this;
-    const { model, device, tokenizer } = session;
-    const load = (data: FoundData, purpose: 'train' | 'evaluate') =>
-      loadRows(data, tokenizer, model, config, purpose, {
-        signal,
-        onProgress: (done, total) => this.#progress('data', done, total),
-      });
-    const data = await load(this.files.train, 'train');
-    const heldOut = this.files.heldOut && (await load(this.files.heldOut, 'evaluate'));
-    const prepared = await prepareLoss(config, session, data.rows, this.#progress, signal);
-    const all = [...data.rows, ...(heldOut?.rows ?? [])];
-    const referenceOf = await prepareReferences(session, prepared.loss, all, this.#progress, signal);
-    const { loss } = prepared;
-    const trainer = await Trainer.create({
-      model,
-      device,
-      loss,
-      rows: data.rows,
-      referenceOf,
-      settings: config,
+    const { config, session, tuned, signal } = this;
+    const { device } = session;
+    const { model } = tuned;
+    const { data, heldOut, trainer, evaluator } = await prepareRun({
+      ...{ settings: config, session, model, data: this.files.train, heldOut: this.files.heldOut },
+      rewards: await createRewards(config.rewards),
+      rewardCache: fileRewardCache(),
+      referenceCache: fileCache('reference'),
+      onProgress: this.#progress,
+      signal,
     });
     const resumed = await this.#resume(trainer, data.rows.length);
 
-    const parameters = model.parameters.reduce((n, p) => n + sizeOf(p.variable.type.shape), 0);
     this.#emit({
       type: 'start',
       model: config.model,
       method: methodOf(config),
-      parameters,
-      trainableParameters: parameters,
+      parameters: tuned.size,
+      trainableParameters: sizeOfAll(model.parameters.map((p) => p.variable)),
       totalSteps: trainer.totalSteps,
       firstStep: trainer.position.step,
       warmupSteps: trainer.warmupSteps,
@@ -135,26 +136,15 @@ class Run {
       join(config.outputDir, 'data_notes.jsonl'),
       heldOut ? [data, heldOut] : [data],
     );
-    for (const message of [...data.warnings, ...(heldOut?.warnings ?? []), listed])
+    const unprofiled =
+      this.profile && device.kind !== 'wasm'
+        ? `--profile measures the kernels of device wasm, but this run is on ${device.kind}: there will be no profile`
+        : '';
+    for (const message of [...data.warnings, ...(heldOut?.warnings ?? []), listed, unprofiled])
       if (message !== '') this.#emit({ type: 'warning', message });
 
     const metricsPath = join(config.outputDir, 'metrics.jsonl');
     const metrics = await openMetrics(metricsPath, resumed ? { resumeAfter: trainer.position.step } : {});
-    const evaluator =
-      heldOut &&
-      new Evaluator({
-        model,
-        device,
-        tokenizer,
-        rows: heldOut.rows,
-        loss: { loss: config.method === 'hpo' ? makeBase(config) : loss, referenceOf },
-        batchSize: config.perDeviceEvalBatchSize,
-        rewards: prepared.rewards,
-        normalization: prepared.normalization,
-        sampling: config.sampling,
-        stopTokens: stopTokensOf(session),
-        seed: config.seed,
-      });
     const evaluate = async (): Promise<void> => {
       const { step } = trainer.position;
       if (!evaluator || this.#evaluatedAt === step) return;
@@ -171,8 +161,12 @@ class Run {
         if (resumed && this.#evaluationDue(step, position.index === 0)) await evaluate();
         const settleAfter = (at: number, epochEnd: boolean) =>
           this.#evaluationDue(at, epochEnd) || this.#saveDue(at, epochEnd);
-        for await (const result of trainer.steps({ settleAfter, signal }))
+        this.profile?.begin();
+        for await (const result of trainer.steps({ settleAfter, signal })) {
+          this.profile?.end(result.step, result.seconds);
           await this.#afterStep(result, trainer, metrics, evaluate, data.rows.length);
+          this.profile?.begin();
+        }
         signal.throwIfAborted();
         await evaluate();
       });
@@ -200,9 +194,9 @@ class Run {
 
   /** Loads a checkpoint where one is asked for; the reference has been computed from the original weights by then. */
   async #resume(trainer: Trainer, rows: number): Promise<boolean> {
-    const { config, session } = this;
+    const { config, session, tuned } = this;
     if (config.resumeFromCheckpoint === null) return false;
-    const resumed = await resumeRun(config, session, trainer, rows);
+    const resumed = await resumeRun(config, session, tuned, trainer, rows);
     this.window = resumed.window;
     this.record = resumed.record;
     return true;
@@ -252,10 +246,15 @@ class Run {
   }
 
   async #checkpoint(trainer: Trainer, rows: number): Promise<void> {
-    const { config, session, window, record } = this;
+    const { config, session, tuned, window, record } = this;
     const began = performance.now();
     const seconds = this.#seconds();
-    const { path, bytes } = await checkpointRun(config, session, trainer, { window, record, rows, seconds });
+    const { path, bytes } = await checkpointRun(config, session, tuned, trainer, {
+      window,
+      record,
+      rows,
+      seconds,
+    });
     const { step } = trainer.position;
     this.#emit({ type: 'checkpoint', step, path, bytes, seconds: (performance.now() - began) / 1000 });
   }
@@ -266,18 +265,25 @@ class Run {
 
   /** The final model and the report. */
   async #finish(trainer: Trainer, stopped: boolean, metricsPath: string): Promise<void> {
-    const { config, session } = this;
+    const { config, tuned } = this;
     const reportPath = join(config.outputDir, 'report.html');
-    if (!stopped) await saveModelFiles(config.outputDir, savedModel(session));
+    if (!stopped) await saveFiles(config.outputDir, tuned.files());
+    const summary = this.session.device.kind === 'wasm' ? this.profile?.summary : undefined;
+    const profilePath = join(config.outputDir, 'profile.json');
+    if (this.profile && summary) {
+      await writeFile(profilePath, this.profile.trace());
+      this.#emit({ type: 'profile', summary });
+    }
     this.#emit({
       type: 'end',
       status: stopped ? 'stopped' : 'done',
       step: trainer.position.step,
       seconds: this.#seconds(),
       outputs: [
-        ...(stopped ? [] : [{ label: 'model', path: config.outputDir }]),
+        ...(stopped ? [] : [{ label: config.lora === null ? 'model' : 'adapter', path: config.outputDir }]),
         { label: 'report', path: reportPath },
         { label: 'metrics', path: metricsPath },
+        ...(summary ? [{ label: 'profile', path: profilePath }] : []),
       ],
     });
     const { renderReport } = await import('./report/report.ts');
@@ -285,11 +291,6 @@ class Run {
     await writeFile(`${reportPath}.partial`, renderReport(this.record));
     await rename(`${reportPath}.partial`, reportPath);
   }
-}
-
-/** Whether something that is done every so often is to be done after a step. */
-function isDue(strategy: 'no' | 'steps' | 'epoch', every: number, step: number, epochEnd: boolean): boolean {
-  return strategy === 'steps' ? step % every === 0 : strategy === 'epoch' && epochEnd;
 }
 
 /** Whether work ended because the signal was aborted; its other errors are thrown on. */
@@ -302,6 +303,3 @@ async function untilAborted(signal: AbortSignal, work: () => Promise<void>): Pro
     throw error;
   }
 }
-
-/** L_pref alone: what held-out rows, whose rewards are no training targets, are measured by. */
-const makeBase = (config: TrainConfig): Loss => makeLoss({ ...config, method: config.hpo.base });

@@ -1,4 +1,5 @@
 import type { Device, Variable } from '../engine/index.ts';
+import { bytesOf } from '../engine/index.ts';
 import type { LanguageModel } from '../models/model.ts';
 import { optimizerSteps, warmupStepCount } from './config.ts';
 import type { TrainSettings } from './config.ts';
@@ -100,7 +101,11 @@ export class Trainer {
     const capacity = capacityOf(sequences, settings.perDeviceTrainBatchSize);
     let program: LossProgram | undefined;
     try {
-      program = await LossProgram.load(model, loss, capacity, device, optimizer, options.recompute);
+      program = await LossProgram.load(model, loss, capacity, device, {
+        optimizer,
+        seed: settings.seed,
+        recompute: options.recompute,
+      });
       await optimizer.load(device);
       const trainer = new Trainer(options, optimizer, program);
       trainer.#checkBatches();
@@ -129,10 +134,10 @@ export class Trainer {
 
   /** Bytes of the run, before its first step. */
   get memory(): MemoryPlan {
-    const bytes = (variables: readonly Variable[]) =>
-      variables.reduce((n, v) => n + 4 * v.type.shape.reduce((a, b) => a * b, 1), 0);
+    const bytes = (variables: readonly Variable[]) => variables.reduce((n, v) => n + bytesOf(v.type), 0);
+    const trained = this.optimizer.parameters.map((p) => p.variable);
     const parts = {
-      parameters: bytes(this.optimizer.parameters.map((p) => p.variable)),
+      parameters: bytes([...(this.options.model.frozen ?? []), ...trained]),
       gradients: bytes(this.optimizer.gradients),
       optimizer: bytes(this.optimizer.moments),
       arena: this.program.arenaBytes,

@@ -1,8 +1,10 @@
+import type { ProfileSummary } from '../../engine/index.ts';
 import type { TrainConfig } from '../../trainer/config.ts';
 import type { TrainEvent } from '../../trainer/events.ts';
 import { emptyRecord, recordEvent } from '../../trainer/report/record.ts';
 import { UsageError } from '../errors.ts';
 import { interruptible } from '../interrupt.ts';
+import { profileTable } from '../profileTable.ts';
 import { Progress } from '../progress.ts';
 import { summaryJson, summaryText } from '../summary.ts';
 import type { Context } from './context.ts';
@@ -12,6 +14,7 @@ export interface TrainOptions {
   /** `key=value` arguments. */
   overrides: string[];
   json: boolean;
+  profile: boolean;
 }
 
 /** The work itself, in the trainer's layer. */
@@ -21,7 +24,7 @@ export interface TrainWork {
    */
   train(
     config: TrainConfig,
-    run: { signal: AbortSignal; onEvent: (event: TrainEvent) => void },
+    run: { signal: AbortSignal; onEvent: (event: TrainEvent) => void; profile: boolean },
   ): Promise<void>;
 }
 
@@ -36,6 +39,7 @@ export async function runTrain(options: TrainOptions, context: Context, work: Tr
   const config = loadConfig(options.config, options.overrides);
   const progress = new Progress(terminal, context.now);
   const record = emptyRecord();
+  let profile: ProfileSummary | undefined;
   const signals = {
     first: () =>
       progress.message('stopping after this step, to save a checkpoint; Ctrl-C again to leave at once'),
@@ -45,7 +49,9 @@ export async function runTrain(options: TrainOptions, context: Context, work: Tr
     try {
       await work.train(config, {
         signal,
+        profile: options.profile,
         onEvent: (event) => {
+          if (event.type === 'profile') profile = event.summary;
           recordEvent(record, event);
           progress.onEvent(event);
         },
@@ -58,7 +64,12 @@ export async function runTrain(options: TrainOptions, context: Context, work: Tr
       progress.stop();
     }
     if (record.end === undefined) throw new Error('the trainer returned without its end event');
-    terminal.stdout.write(options.json ? `${JSON.stringify(summaryJson(record))}\n` : summaryText(record));
+    const table = profile ? `\n${profileTable(profile)}` : '';
+    terminal.stdout.write(
+      options.json
+        ? `${JSON.stringify({ ...summaryJson(record), profile })}\n`
+        : `${summaryText(record)}${table}`,
+    );
     return record.end.status === 'stopped' ? (exitCode() ?? 1) : 0;
   });
 }

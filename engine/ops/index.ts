@@ -11,6 +11,7 @@ import { adamwOp, globalNormOp, rmspropOp, sgdOp } from './optimizer.ts';
 import { reduceOp, spreadOp } from './reduce.ts';
 import { ropeOp } from './rope.ts';
 import { gatherRowsOp, scatterAddRowsOp, updateRowsOp } from './rows.ts';
+import { unpackOp } from './unpack.ts';
 import { weightGradOp } from './weightGrad.ts';
 import { softmaxGradOp, softmaxOp, tokenLogProbsGradOp, tokenLogProbsOp } from './tokenLogProbs.ts';
 
@@ -27,6 +28,7 @@ export * from './reduce.ts';
 export * from './rope.ts';
 export * from './rows.ts';
 export * from './tokenLogProbs.ts';
+export * from './unpack.ts';
 
 /** Every op there is. The tests and the backends' kernel tables are driven by this list. */
 export const ops = [
@@ -42,7 +44,7 @@ export const ops = [
   ...[elementwise.maximumOp, elementwise.minimumOp, elementwise.greaterOp],
   ...[elementwise.affineOp, elementwise.detachOp],
   ...[reshapeOp, transposeOp, splitOp, concatOp, fillOp, reduceOp, spreadOp],
-  ...[gatherRowsOp, scatterAddRowsOp, updateRowsOp],
+  ...[gatherRowsOp, scatterAddRowsOp, updateRowsOp, unpackOp],
   ...[
     matmulOp,
     weightGradOp,

@@ -25,6 +25,7 @@ const plain: MatmulAttrs = { transposeA: false, transposeB: false, bias: false, 
 export const matmulOp: Op<MatmulAttrs> = {
   name: 'matmul',
   accumulates: [0],
+  unpacks: [1],
   shape(inputs, { transposeA, transposeB, bias, accumulate }) {
     const [a, b, biasType] = inputs;
     const x = expectType('matmul', 'a', a, 'f32', 2);

@@ -13,6 +13,7 @@ const widthOf = (value: Value): number => value.shape.slice(1).reduce((n, d) => 
 
 export const gatherRowsOp: Op<NoAttrs> = {
   name: 'gatherRows',
+  unpacks: [0],
   shape([x, index]) {
     const table = defined('gatherRows', x);
     const rows = expectType('gatherRows', 'index', index, 'i32', 1);

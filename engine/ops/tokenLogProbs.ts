@@ -1,9 +1,9 @@
 import type { Tensor } from '../graph.ts';
 import { apply, applyAll, outputOf } from '../graph.ts';
-import { PrefgradError } from '../errors.ts';
+import { PrefgradError, ShapeError } from '../errors.ts';
 import type { Op, Value } from '../op.ts';
 import type { TensorType } from '../shape.ts';
-import { f32 } from '../shape.ts';
+import { f32, format } from '../shape.ts';
 import { basePairs, expectRows, expectSize, expectType, one } from './inputs.ts';
 
 type NoAttrs = Record<string, never>;
@@ -40,21 +40,29 @@ function logitsOf(hidden: Value, weight: Value, row: number): number[] {
 
 export const tokenLogProbsOp: Op<LogProbAttrs> = {
   name: 'tokenLogProbs',
+  unpacks: [1],
   shape(inputs, { statistics }) {
     const { rows } = headShape('tokenLogProbs', inputs);
     const n = rows.shape[0] ?? 0;
     const perRow = f32([n], rows.rows);
     return [perRow, perRow, ...(statistics ? [f32([n, STATISTICS.length], rows.rows)] : [])];
   },
-  gradient({ inputs: [hidden, weight, labels], outputs: [, lse], grads: [dLogp, dLse, dStatistics] }) {
+  gradient({
+    inputs: [hidden, weight, labels],
+    outputs: [, lse],
+    grads: [dLogp, dLse, dStatistics],
+    wanted,
+  }) {
     if (dLse ?? dStatistics)
       throw new PrefgradError(
         'tokenLogProbs: only the log-probs are differentiated; detach lse and statistics',
       );
     if (!hidden || !weight || !labels || !lse || !dLogp) return [];
     return [
-      ...applyAll(tokenLogProbsGradOp, [hidden, weight, labels, lse, dLogp], { accumulate: [] }),
-      undefined,
+      ...applyAll(tokenLogProbsGradOp, [hidden, weight, labels, lse, dLogp], {
+        accumulate: [],
+        frozen: wanted[1] !== true,
+      }),
     ];
   },
   define([hidden, weight, labels], [logp, lse, statistics]) {
@@ -97,36 +105,36 @@ export const tokenLogProbsOp: Op<LogProbAttrs> = {
 };
 
 interface LogProbGradAttrs {
-  readonly [key: string]: readonly number[];
+  readonly [key: string]: readonly number[] | boolean | undefined;
+  /** No dWeight is computed. */
+  readonly frozen?: boolean;
   /** [1]: the last input [V, C] is added to dWeight. */
   readonly accumulate: readonly number[];
 }
 
-/** (hidden, weight, labels, lse, dLogp, base?) → dHidden, dWeight; each chunk of logits is computed again. */
+/** (hidden, weight, labels, lse, dLogp, base?) → dHidden, and dWeight unless `frozen`; each chunk of logits is computed again. */
 export const tokenLogProbsGradOp: Op<LogProbGradAttrs> = {
   name: 'tokenLogProbsGrad',
   accumulates: [1],
-  shape(inputs) {
+  unpacks: [1],
+  shape(inputs, { frozen }) {
     const { rows, weight } = headShape('tokenLogProbsGrad', inputs);
-    return [rows, weight];
+    if (frozen !== true && weight.blocks)
+      throw new ShapeError(`tokenLogProbs: weight ${format(weight)} is frozen; unpack it to train it`);
+    return frozen === true ? [rows] : [rows, weight];
   },
   define([hidden, weight, labels, lse, dLogp], [dHidden, dWeight]) {
-    const [H, W, Y, L, G, dH, dW] = [
-      one(hidden),
-      one(weight),
-      one(labels),
-      one(lse),
-      one(dLogp),
-      one(dHidden),
-      one(dWeight),
+    const [H, W, Y, L, G, dH] = [hidden, weight, labels, lse, dLogp, dHidden].map(one) as [
+      ...[Value, Value, Value, Value, Value, Value],
     ];
+    const dW = dWeight?.data;
     const C = H.shape[1] ?? 0;
     for (let i = 0; i < (H.shape[0] ?? 0); i++)
       logitsOf(H, W, i).forEach((x, v) => {
         const dLogit = (G.data[i] ?? 0) * ((v === Y.data[i] ? 1 : 0) - Math.exp(x - (L.data[i] ?? 0)));
         for (let c = 0; c < C; c++) {
           dH.data[i * C + c] = (dH.data[i * C + c] ?? 0) + dLogit * (W.data[v * C + c] ?? 0);
-          dW.data[v * C + c] = (dW.data[v * C + c] ?? 0) + dLogit * (H.data[i * C + c] ?? 0);
+          if (dW) dW[v * C + c] = (dW[v * C + c] ?? 0) + dLogit * (H.data[i * C + c] ?? 0);
         }
       });
   },

@@ -1,5 +1,7 @@
 import type { Device, Executable, InputNumbers, MemoryUse, Numbers } from '../backend.ts';
-import { countsOf } from '../backend.ts';
+import { checkWritten, countsOf } from '../backend.ts';
+import type { BlockFormat } from '../blocks.ts';
+import { blockFormats, unpackBlocks } from '../blocks.ts';
 import type { Program } from '../compile.ts';
 import { variablesOf } from '../compile.ts';
 import { PrefgradError } from '../errors.ts';
@@ -7,20 +9,22 @@ import type { Tensor, Variable } from '../graph.ts';
 import { isInput } from '../graph.ts';
 import type { Value } from '../op.ts';
 import { accumulateOf, baseOf } from '../ops/inputs.ts';
-import { format, sizeOf, trueShape } from '../shape.ts';
+import { sizeOf, trueShape } from '../shape.ts';
 import { countUses } from '../simplify.ts';
 
 /** Runs the ops' own definitions in float64, one after the other: slow, and what the other backends must agree with. */
 export class ReferenceDevice implements Device {
   readonly kind = 'reference';
   readonly lag = 0;
+  readonly blocks = Object.keys(blockFormats) as readonly BlockFormat[];
   readonly description = 'reference: the definitions of the ops, in float64';
   readonly #variables = new Map<Variable, Float64Array>();
 
-  write(variable: Variable, numbers: InputNumbers): void {
-    if (numbers.length !== sizeOf(variable.type.shape))
-      throw new PrefgradError(`${variable.name} is ${format(variable.type)}, got ${numbers.length} numbers`);
-    this.#variables.set(variable, Float64Array.from(numbers));
+  write(variable: Variable, numbers: InputNumbers | Uint8Array): void {
+    checkWritten(variable, numbers);
+    const { blocks } = variable.type;
+    const plain = blocks && numbers instanceof Uint8Array ? unpackBlocks(blocks, numbers) : numbers;
+    this.#variables.set(variable, Float64Array.from(plain));
   }
 
   read(variable: Variable): Promise<Float64Array> {

@@ -29,6 +29,15 @@ export interface Call {
   readonly fields: readonly Field[];
   readonly reads: readonly Span[];
   readonly writes: readonly Span[];
+  /** Multiplications and additions of matrix products in a run, for a profile; left out where there are none. */
+  readonly flops?: (run: RunNumbers) => number;
+}
+
+/** What a run is given. */
+export interface RunNumbers {
+  of(field: Field): number;
+  /** The true rows of an i32 tensor that is an input. */
+  ints(operand: Operand): Int32Array;
 }
 
 export interface LowerArgs {

@@ -1,5 +1,7 @@
 import type { Device, Executable, InputNumbers, MemoryUse } from '../backend.ts';
-import { countsOf } from '../backend.ts';
+import { checkWritten, countsOf } from '../backend.ts';
+import type { BlockFormat } from '../blocks.ts';
+import { blockFormats, unpackBlocks } from '../blocks.ts';
 import type { Program } from '../compile.ts';
 import { variablesOf } from '../compile.ts';
 import { PrefgradError } from '../errors.ts';
@@ -7,10 +9,10 @@ import type { Node, Variable } from '../graph.ts';
 import type { Place, Plan } from '../plan.ts';
 import { makePlan } from '../plan.ts';
 import type { TensorType } from '../shape.ts';
-import { bytesOf, format, sizeOf, trueShape } from '../shape.ts';
+import { bytesOf, sizeOf, trueShape } from '../shape.ts';
 import plain from './build/plain.wasm';
 import relaxed from './build/relaxed.wasm';
-import type { Span } from './call.ts';
+import type { Operand, Span } from './call.ts';
 import type { Simd } from './features.ts';
 import { canShare, chooseSimd, coreCount } from './features.ts';
 import type { Layout, Linked } from './link.ts';
@@ -18,7 +20,7 @@ import { addressOf, link, loweringOf } from './link.ts';
 import { lowerings } from './lower/index.ts';
 import { ALIGNMENT, Allocator, MAX_PAGES } from './memory.ts';
 import type { ProfiledRun } from './profile.ts';
-import { now, stampsOf } from './profile.ts';
+import { now, stampsOf, workOf } from './profile.ts';
 import type { Team } from './team.ts';
 import { SoloTeam, WorkerTeam } from './team.ts';
 
@@ -49,6 +51,7 @@ interface Loaded {
 export class WasmDevice implements Device {
   readonly kind = 'wasm';
   readonly lag = 0;
+  readonly blocks = Object.keys(blockFormats) as readonly BlockFormat[];
   readonly #variables = new Map<Variable, Span>();
   readonly #loaded = new Set<Loaded>();
   readonly #allocator: Allocator;
@@ -99,9 +102,8 @@ export class WasmDevice implements Device {
     return { variables, arena: this.#arena.bytes, total: this.#allocator.used };
   }
 
-  write(variable: Variable, numbers: InputNumbers): void {
-    if (numbers.length !== sizeOf(variable.type.shape))
-      throw new PrefgradError(`${variable.name} is ${format(variable.type)}, got ${numbers.length} numbers`);
+  write(variable: Variable, numbers: InputNumbers | Uint8Array): void {
+    checkWritten(variable, numbers);
     this.#view(this.#spanOf(variable), variable.type).set(numbers);
   }
 
@@ -110,7 +112,9 @@ export class WasmDevice implements Device {
     if (span === undefined)
       throw new PrefgradError(`${variable.name} has no value on this device; write it first`);
     await this.#queue;
-    return Float32Array.from(this.#view(span, variable.type));
+    const view = this.#view(span, variable.type);
+    const { blocks } = variable.type;
+    return blocks && view instanceof Uint8Array ? unpackBlocks(blocks, view) : Float32Array.from(view);
   }
 
   free(variable: Variable): void {
@@ -171,11 +175,13 @@ export class WasmDevice implements Device {
     for (const { word, rows, times } of linked.counts) words[word] = (counts.get(rows) ?? 0) * times;
     const asked = now();
     await this.team.run(id);
-    if (stamps)
-      this.profile?.({
-        ...{ program: program.name, calls: linked.calls, threads: this.threads },
-        ...{ stamps, asked, answered: now() },
-      });
+    const answered = now();
+    if (stamps) {
+      const ints = ({ address, type }: Operand) =>
+        new Int32Array(this.memoryObject.buffer, address, sizeOf(trueShape(type, counts)));
+      const calls = linked.calls.map((call) => workOf(call, counts, ints));
+      this.profile?.({ program: program.name, calls, threads: this.threads, stamps, asked, answered });
+    }
     return Object.fromEntries(
       Object.entries(program.outputs).map(([name, { type }]) => {
         const view = this.#at(plan, plan.outputs[name], type);
@@ -184,12 +190,14 @@ export class WasmDevice implements Device {
     );
   }
 
-  #view(span: Span, type: TensorType): Float32Array | Int32Array {
+  #view(span: Span, type: TensorType): Float32Array | Int32Array | Uint8Array {
+    if (type.blocks !== undefined)
+      return new Uint8Array(this.memoryObject.buffer, span.address, bytesOf(type));
     const View = type.dtype === 'i32' ? Int32Array : Float32Array;
     return new View(this.memoryObject.buffer, span.address, sizeOf(type.shape));
   }
 
-  #at(plan: Plan, place: Place | undefined, type: TensorType): Float32Array | Int32Array {
+  #at(plan: Plan, place: Place | undefined, type: TensorType): Float32Array | Int32Array | Uint8Array {
     if (place === undefined) throw new PrefgradError('a tensor of the program has no place');
     const address = addressOf(plan, place, this.#layout);
     return this.#view({ address, bytes: bytesOf(type) }, type);

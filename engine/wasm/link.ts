@@ -6,17 +6,14 @@ import { bytesOf } from '../shape.ts';
 import type { Call, Lowering, Operand, Span } from './call.ts';
 import { int } from './call.ts';
 
-/** What a profile says of a call. */
-export interface CallInfo {
+/** A call, and the op that it is a part of. */
+export interface LinkedCall extends Call {
   readonly op: string;
-  readonly kernel: string;
-  /** Bytes that the call reads and writes, at capacity and workspace included. */
-  readonly bytes: number;
 }
 
 /** A plan with addresses: what every thread runs. */
 export interface Linked {
-  readonly calls: readonly CallInfo[];
+  readonly calls: readonly LinkedCall[];
   /** Kernel names that occur, and for each call the index of its kernel. */
   readonly kernels: readonly string[];
   readonly kernelOf: Int32Array;
@@ -87,14 +84,7 @@ export function link(
   }
   for (const { from, to } of plan.copies)
     calls.push(copyCall(operand(from, to.type), operand({ kind: 'variable', variable: to }, to.type)));
-  return {
-    ...encode(calls),
-    calls: calls.map(({ kernel, reads, writes }, i) => ({
-      op: ops[i] ?? 'update',
-      kernel,
-      bytes: [...reads, ...writes].reduce((sum, s) => sum + s.bytes, 0),
-    })),
-  };
+  return { ...encode(calls), calls: calls.map((call, i) => ({ ...call, op: ops[i] ?? 'update' })) };
 }
 
 function typeAt(types: readonly TensorType[], index: number): TensorType {

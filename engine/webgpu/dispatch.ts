@@ -3,6 +3,7 @@ import type { Variable } from '../graph.ts';
 import type { Attrs } from '../op.ts';
 import type { TensorType } from '../shape.ts';
 import { sizeOf } from '../shape.ts';
+import type { Capabilities } from './capabilities.ts';
 import type { ShaderFile } from './shaders.ts';
 
 /** A stretch of memory: a variable's own, the run's inputs, or the arena. */
@@ -35,14 +36,6 @@ export interface Dispatch {
   workgroups(rows: CountRows): readonly [number, number?, number?];
   /** Multiplications and additions at capacity, where they are what counts. */
   readonly flops?: number;
-}
-
-/** What of an adapter's limits and features decides how an op is dispatched. */
-export interface Capabilities {
-  readonly workgroupStorage: number;
-  readonly subgroups: boolean;
-  /** Products of matrices: in float32, or with operands rounded to float16 and sums in float32. */
-  readonly products: 'f32' | 'f16' | 'subgroup-matrix';
 }
 
 export interface LowerArgs {

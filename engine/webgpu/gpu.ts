@@ -1,28 +1,33 @@
 import { PrefgradError } from '../errors.ts';
+import type { Capabilities } from './capabilities.ts';
 
 /** A GPU object that lives as long as the process: Dawn in Node ends its devices with it. */
 let dawn: Promise<GPU | undefined> | undefined;
 
 /** The runtime's WebGPU: the browser's or Deno's own, or Dawn from the optional package `webgpu` in Node. */
 export async function findGpu(): Promise<GPU | undefined> {
-  const own = (globalThis.navigator as Navigator | undefined)?.gpu as GPU | undefined;
+  const own = (globalThis.navigator as { gpu?: GPU } | undefined)?.gpu;
   if (own) return own;
   const runtime = globalThis as { process?: { versions?: { node?: string } } };
   if (!runtime.process?.versions?.node) return undefined;
-  return (dawn ??= loadDawn());
+  return (dawn ??= loadDawn(DAWN_FLAGS));
 }
 
 /**
  * Workgroup memory is zeroed by a loop in the shader instead of by an extension of Vulkan, with which software adapters
- * take ten times as long to compile.
+ * take ten times as long to compile. Unsafe APIs are what browsers hide behind a flag: subgroup matrices.
  */
-const ZERO_BY_LOOP = 'disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension';
+export const DAWN_FLAGS: readonly string[] = [
+  'disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension',
+  'enable-dawn-features=allow_unsafe_apis',
+];
 
-async function loadDawn(): Promise<GPU | undefined> {
+/** Dawn of the optional package `webgpu`; undefined where that is not installed. Whoever asks keeps it alive. */
+export async function loadDawn(flags: readonly string[]): Promise<GPU | undefined> {
   try {
     const name = 'webgpu';
-    const { create } = (await import(/* @vite-ignore */ name)) as { create(flags: string[]): GPU };
-    return create([ZERO_BY_LOOP]);
+    const dawnNode = (await import(/* @vite-ignore */ name)) as { create(flags: readonly string[]): GPU };
+    return dawnNode.create(flags);
   } catch {
     return undefined;
   }
@@ -75,13 +80,27 @@ export const LIMITS = [
   'maxComputeInvocationsPerWorkgroup',
 ] as const;
 
+/** Of the features, those that shaders for these capabilities need. */
+function featuresFor({ subgroups, products }: Capabilities): ReadonlySet<string> {
+  const matrices = typeof products !== 'string';
+  return new Set([
+    'timestamp-query',
+    ...(subgroups !== undefined || matrices ? ['subgroups'] : []),
+    ...(products !== 'f32' ? ['shader-f16'] : []),
+    ...(matrices ? ['chromium-experimental-subgroup-matrix'] : []),
+  ]);
+}
+
 /** A device with the adapter's own limits, since the defaults are those of the weakest GPU. */
-export async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
+export async function requestDevice(adapter: GPUAdapter, capabilities: Capabilities): Promise<GPUDevice> {
   const { limits } = adapter;
+  const needed = featuresFor(capabilities);
   try {
     return await adapter.requestDevice({
       label: 'prefgrad',
-      requiredFeatures: FEATURES.filter((name) => adapter.features.has(name)) as GPUFeatureName[],
+      requiredFeatures: FEATURES.filter(
+        (name) => needed.has(name) && adapter.features.has(name),
+      ) as GPUFeatureName[],
       requiredLimits: Object.fromEntries(LIMITS.map((name) => [name, limits[name]])),
     });
   } catch (error) {

@@ -5,7 +5,8 @@ import type { Place, Plan, Step, Storage } from '../plan.ts';
 import { makePlan } from '../plan.ts';
 import type { TensorType } from '../shape.ts';
 import { bytesOf } from '../shape.ts';
-import type { Capabilities, Dispatch, LowerArgs, Operand, Region } from './dispatch.ts';
+import type { Capabilities } from './capabilities.ts';
+import type { Dispatch, LowerArgs, Operand, Region } from './dispatch.ts';
 import { ALIGNMENT, MOST_COUNTS, groupList } from './dispatch.ts';
 import { lowerings } from './lower/index.ts';
 

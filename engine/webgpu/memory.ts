@@ -78,11 +78,6 @@ export class Slabs {
     this.#used -= bytes;
   }
 
-  destroy(): void {
-    for (const { buffer } of this.#slabs) buffer.destroy();
-    this.#slabs.length = 0;
-  }
-
   #slot(slab: Slab, span: Span): Slot {
     this.#used += span.bytes;
     const zeros = span.address >= slab.untouched;
@@ -108,10 +103,5 @@ export class Staging {
 
   give(buffer: GPUBuffer): void {
     this.#idle.push(buffer);
-  }
-
-  destroy(): void {
-    for (const buffer of this.#idle) buffer.destroy();
-    this.#idle.length = 0;
   }
 }

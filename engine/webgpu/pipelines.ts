@@ -1,4 +1,5 @@
 import { PrefgradError } from '../errors.ts';
+import type { Capabilities } from './capabilities.ts';
 import type { Dispatch, Region } from './dispatch.ts';
 import { COUNT_BYTES } from './dispatch.ts';
 import type { Bindings, ShaderFile } from './shaders.ts';
@@ -81,7 +82,10 @@ export class Pipelines {
   readonly #layouts = new Map<string, GPUBindGroupLayout>();
   readonly #pipelines = new Map<string, Promise<GPUComputePipeline>>();
 
-  constructor(private readonly device: GPUDevice) {}
+  constructor(
+    private readonly device: GPUDevice,
+    private readonly capabilities: Capabilities,
+  ) {}
 
   get count(): number {
     return this.#pipelines.size;
@@ -129,7 +133,7 @@ export class Pipelines {
   }
 
   #module(shader: ShaderFile, shape: Shape): GPUShaderModule {
-    const code = shaderSource(shader, shape);
+    const code = shaderSource(shader, shape, this.capabilities);
     const module = this.#modules.get(code) ?? this.device.createShaderModule({ label: shader, code });
     this.#modules.set(code, module);
     return module;

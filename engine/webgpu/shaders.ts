@@ -7,14 +7,18 @@ import dropout from '../../shaders/dropout.wgsl';
 import elementwise from '../../shaders/elementwise.wgsl';
 import layout from '../../shaders/layout.wgsl';
 import matmul from '../../shaders/matmul.wgsl';
+import matmulMatrices from '../../shaders/matmulMatrices.wgsl';
 import norm from '../../shaders/norm.wgsl';
 import reduce from '../../shaders/reduce.wgsl';
 import rope from '../../shaders/rope.wgsl';
 import softmax from '../../shaders/softmax.wgsl';
 import rows from '../../shaders/rows.wgsl';
 import optimizer from '../../shaders/optimizer.wgsl';
+import teams from '../../shaders/teams.wgsl';
+import teamsInSubgroups from '../../shaders/teamsInSubgroups.wgsl';
 import tokenLogProbs from '../../shaders/tokenLogProbs.wgsl';
 import { PrefgradError } from '../errors.ts';
+import type { Capabilities } from './capabilities.ts';
 
 /** Every shader file, as it stands in shaders/. */
 export const shaderFiles = {
@@ -68,8 +72,12 @@ export interface Bindings {
   readonly writable: ReadonlySet<string>;
 }
 
-/** A file's text with the operands of one dispatch as they are bound. */
-export function shaderSource(file: ShaderFile, { aliases, writable }: Bindings): string {
+/** A file's text for an adapter, with the operands of one dispatch as they are bound. */
+export function shaderSource(
+  file: ShaderFile,
+  { aliases, writable }: Bindings,
+  capabilities: Capabilities,
+): string {
   let text = shaderFiles[file].replace(DECLARATION, (declaration: string, ...[, , name = '']: string[]) => {
     if (name in aliases) return '';
     return writable.has(name)
@@ -78,5 +86,32 @@ export function shaderSource(file: ShaderFile, { aliases, writable }: Bindings):
   });
   for (const [name, other] of Object.entries(aliases))
     text = text.replace(new RegExp(`(?<!\\.)\\b${name}\\b`, 'g'), other);
-  return `${common}\n${text}`;
+  const before = [common, ...teamsFor(text, capabilities), ...productsBefore(file, capabilities)];
+  return directivesFirst([...before, text, ...productsAfter(file, capabilities)].join('\n'));
+}
+
+/** How the teams of a text make their sums, where it has some. */
+function teamsFor(text: string, { subgroups }: Capabilities): string[] {
+  if (!/: Thread\b/.test(text)) return [];
+  return subgroups === undefined ? [teams] : [`const LEAST_LANES = ${subgroups}u;`, teamsInSubgroups];
+}
+
+/** What the tiles of products hold. */
+function productsBefore(file: ShaderFile, { products }: Capabilities): string[] {
+  if (file !== 'matmul') return [];
+  return products === 'f16' ? ['enable f16;', 'alias Quad = vec4h;'] : ['alias Quad = vec4f;'];
+}
+
+/** The products by subgroup matrices, whose sizes are constants of the text. */
+function productsAfter(file: ShaderFile, { products }: Capabilities): string[] {
+  if (file !== 'matmul' || typeof products === 'string') return [];
+  const { m, n, k, lanes } = products;
+  const sizes = Object.entries({ MATRIX_M: m, MATRIX_N: n, MATRIX_K: k, LANES: lanes });
+  return [...sizes.map(([name, size]) => `const ${name} = ${size}u;`), matmulMatrices];
+}
+
+/** WGSL wants what a text enables before its first declaration. */
+function directivesFirst(text: string): string {
+  const directive = /^(?:enable|diagnostic)\b.*;$/gm;
+  return [...(text.match(directive) ?? []), text.replace(directive, '')].join('\n');
 }

@@ -4,7 +4,8 @@ import { variablesOf } from '../compile.ts';
 import { PrefgradError } from '../errors.ts';
 import type { Variable } from '../graph.ts';
 import { bytesOf } from '../shape.ts';
-import type { Capabilities, Region } from './dispatch.ts';
+import type { Capabilities } from './capabilities.ts';
+import type { Region } from './dispatch.ts';
 import { COUNT_BYTES, align } from './dispatch.ts';
 import type { Linked } from './link.ts';
 import { link, planFor } from './link.ts';
@@ -36,6 +37,7 @@ export interface DispatchClass {
 export class TraceDevice implements Device {
   readonly kind = 'webgpu';
   readonly lag = 0;
+  readonly blocks = [];
   readonly description = 'webgpu, traced';
   readonly traces: ProgramTrace[] = [];
   readonly #weights = new Set<Variable>();
@@ -44,7 +46,7 @@ export class TraceDevice implements Device {
   constructor(
     private readonly capabilities: Capabilities = {
       workgroupStorage: 32768,
-      subgroups: true,
+      subgroups: 32,
       products: 'f32',
     },
   ) {}

@@ -1,4 +1,6 @@
-import { bfloat16ToFloat32, float16ToFloat32, float16Values } from './halfFloats.ts';
+import { isBlockFormat, minimumOf, scaleOf, unpackBlocks, type BlockFormat } from '../../engine/blocks.ts';
+import { float16Values } from '../../engine/float16.ts';
+import { bfloat16ToFloat32, float16ToFloat32 } from './halfFloats.ts';
 import { storages, type GgufType } from './ggufTypes.ts';
 import type { Bytes } from './source.ts';
 
@@ -15,6 +17,7 @@ export function dequantize(type: GgufType, bytes: Bytes): Float32Array {
     case 'BF16':
       return bfloat16ToFloat32(new Uint16Array(bytes.buffer));
     default: {
+      if (isBlockFormat(type)) return unpackBlocks(type, bytes);
       const { block, bytes: blockBytes } = storages[type];
       const values = new Float32Array((bytes.length / blockBytes) * block);
       unpack[type](bytes, values, float16Values());
@@ -27,32 +30,8 @@ type Unpack = (bytes: Uint8Array, values: Float32Array, float16: Float32Array) =
 
 const round = Math.fround;
 
-const unpack: Record<Exclude<GgufType, 'F32' | 'F16' | 'BF16'>, Unpack> = {
-  /** Block: d (f16), 16 × two 4-bit q; low halves are values 0–15, high halves 16–31. x = d (q − 8). */
-  Q4_0(bytes, values, float16) {
-    for (let at = 0, out = 0; at < bytes.length; at += 18, out += 32) {
-      const d = float16[bytes[at] | (bytes[at + 1] << 8)];
-      for (let i = 0; i < 16; i++) {
-        const q = bytes[at + 2 + i];
-        values[out + i] = d * ((q & 15) - 8);
-        values[out + 16 + i] = d * ((q >> 4) - 8);
-      }
-    }
-  },
-
-  /** Block: d, m (f16), 16 × two 4-bit q. x = d q + m. */
-  Q4_1(bytes, values, float16) {
-    for (let at = 0, out = 0; at < bytes.length; at += 20, out += 32) {
-      const d = float16[bytes[at] | (bytes[at + 1] << 8)];
-      const m = float16[bytes[at + 2] | (bytes[at + 3] << 8)];
-      for (let i = 0; i < 16; i++) {
-        const q = bytes[at + 4 + i];
-        values[out + i] = round(d * (q & 15)) + m;
-        values[out + 16 + i] = round(d * (q >> 4)) + m;
-      }
-    }
-  },
-
+/** Those that the engine's kernels do not read. */
+const unpack: Record<Exclude<GgufType, 'F32' | 'F16' | 'BF16' | BlockFormat>, Unpack> = {
   /** Block: d (f16), 32 fifth bits, 16 × two 4-bit q. x = d (q − 16). */
   Q5_0(bytes, values, float16) {
     for (let at = 0, out = 0; at < bytes.length; at += 22, out += 32) {
@@ -76,31 +55,6 @@ const unpack: Record<Exclude<GgufType, 'F32' | 'F16' | 'BF16'>, Unpack> = {
         const q = bytes[at + 8 + i];
         values[out + i] = round(d * ((q & 15) | (((high >>> i) & 1) << 4))) + m;
         values[out + 16 + i] = round(d * ((q >> 4) | (((high >>> (16 + i)) & 1) << 4))) + m;
-      }
-    }
-  },
-
-  /** Block: d (f16), 32 × signed 8-bit q. x = d q. */
-  Q8_0(bytes, values, float16) {
-    for (let at = 0, out = 0; at < bytes.length; at += 34, out += 32) {
-      const d = float16[bytes[at] | (bytes[at + 1] << 8)];
-      for (let i = 0; i < 32; i++) values[out + i] = d * ((bytes[at + 2 + i] << 24) >> 24);
-    }
-  },
-
-  /** Block of 8 × 32: d, dmin (f16), 8 scales s and minima t of 6 bits, 4-bit q. x = (d s) q − dmin t. */
-  Q4_K(bytes, values, float16) {
-    for (let at = 0, out = 0; at < bytes.length; at += 144, out += 256) {
-      const d = float16[bytes[at] | (bytes[at + 1] << 8)];
-      const dmin = float16[bytes[at + 2] | (bytes[at + 3] << 8)];
-      for (let group = 0; group < 8; group++) {
-        const scale = round(d * scaleOf(bytes, at + 4, group));
-        const minimum = round(dmin * minimumOf(bytes, at + 4, group));
-        const from = at + 16 + (group >> 1) * 32; // two groups share 32 bytes: low halves, then high
-        const shift = (group & 1) * 4;
-        for (let i = 0; i < 32; i++) {
-          values[out + group * 32 + i] = round(scale * ((bytes[from + i] >> shift) & 15)) - minimum;
-        }
       }
     }
   },
@@ -143,17 +97,3 @@ const unpack: Record<Exclude<GgufType, 'F32' | 'F16' | 'BF16'>, Unpack> = {
     }
   },
 };
-
-/** The 6-bit scale of a group, out of K-quants' 12 packed bytes. */
-function scaleOf(bytes: Uint8Array, at: number, group: number): number {
-  return group < 4
-    ? bytes[at + group] & 63
-    : (bytes[at + 4 + group] & 15) | ((bytes[at + group - 4] >> 6) << 4);
-}
-
-/** The 6-bit minimum of a group, out of K-quants' 12 packed bytes. */
-function minimumOf(bytes: Uint8Array, at: number, group: number): number {
-  return group < 4
-    ? bytes[at + 4 + group] & 63
-    : (bytes[at + 4 + group] >> 4) | ((bytes[at + group] >> 6) << 4);
-}

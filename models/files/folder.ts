@@ -66,8 +66,8 @@ async function openTensors(folder: FileFolder): Promise<TensorFile> {
   }
 }
 
-/** `configs` are asked in turn for the ids that tokenizer_config.json leaves open. */
-async function readTokenizer(
+/** A folder's tokenizer. `configs` are asked in turn for the ids that tokenizer_config.json leaves open. */
+export async function readTokenizer(
   folder: FileFolder,
   configs: readonly JsonObject[],
 ): Promise<Tokenizer | undefined> {

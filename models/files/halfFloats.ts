@@ -1,3 +1,5 @@
+import { float16Values } from '../../engine/float16.ts';
+
 /**
  * Float16 (IEEE 754 binary16) and bfloat16 as 16-bit patterns, to and from float32.
  * Narrowing rounds to the nearest, ties to even, as PyTorch does.
@@ -5,29 +7,6 @@
 
 const scratchFloat = new Float32Array(1);
 const scratchBits = new Uint32Array(scratchFloat.buffer);
-
-let float16Table: Float32Array | undefined;
-
-/** The value of every float16 pattern: 65,536 entries, made on first use. */
-export function float16Values(): Float32Array {
-  if (float16Table === undefined) {
-    float16Table = new Float32Array(65536);
-    for (let bits = 0; bits < 65536; bits++) {
-      const exponent = (bits >> 10) & 31;
-      const fraction = bits & 1023;
-      const sign = bits & 0x8000 ? -1 : 1;
-      float16Table[bits] =
-        exponent === 0
-          ? sign * fraction * 2 ** -24
-          : exponent < 31
-            ? sign * (1 + fraction / 1024) * 2 ** (exponent - 15)
-            : fraction === 0
-              ? sign * Infinity
-              : NaN;
-    }
-  }
-  return float16Table;
-}
 
 /** The value of one float16 pattern. */
 export function float16Value(bits: number): number {

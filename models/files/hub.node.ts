@@ -4,20 +4,8 @@ import { join } from 'node:path';
 import { PrefgradError } from '../../engine/errors.ts';
 import { download, type DownloadProgress } from './download.node.ts';
 import type { FileFolder } from './folder.ts';
+import type { HubReference } from './hubReference.ts';
 import { openFileSource } from './source.node.ts';
-
-export interface HubReference {
-  /** `owner/name`. */
-  readonly id: string;
-  readonly revision: string;
-}
-
-/** Reads `owner/name` or `owner/name@revision`; undefined for text of another shape. */
-export function parseHubReference(reference: string): HubReference | undefined {
-  const parts = /^([A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*)(?:@([\w./-]+))?$/.exec(reference);
-  if (parts === null || reference.includes('..')) return undefined;
-  return { id: parts[1], revision: parts[2] ?? 'main' };
-}
 
 /**
  * A model on the hub as a folder: a file is downloaded when it is first asked for and kept under

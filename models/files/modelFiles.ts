@@ -1,4 +1,5 @@
 import type { Tokenizer } from '../tokenizer.ts';
+import type { AdapterFiles } from './adapter.ts';
 import type { JsonObject } from './json.ts';
 
 /**
@@ -13,6 +14,8 @@ export interface ModelFiles {
   /** generation_config.json; empty where there is none. */
   readonly generationConfig: JsonObject;
   readonly tokenizer: Tokenizer | undefined;
+  /** Adapters that belong onto the weights, where the model was given as PEFT's folder. */
+  readonly adapter?: AdapterFiles | undefined;
   tensorNames(): string[];
   /** A tensor's shape; a name that is not there is a PrefgradError. */
   shape(tensor: string): readonly number[];

@@ -1,7 +1,7 @@
 import type { WrittenDtype } from './safetensorsWriter.ts';
-import type { SavedModel } from './save.node.ts';
+import type { SavedModel } from './savedFiles.ts';
 
-export type { SavedModel } from './save.node.ts';
+export type { SavedModel } from './savedFiles.ts';
 
 /** Saves a model as a Hugging Face folder, in Node, Deno or Bun. */
 export async function saveModelFiles(

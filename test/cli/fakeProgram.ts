@@ -34,6 +34,15 @@ const work: Work = {
     await sleep(60_000);
     return { step: 0, pairs: 0, metrics: {}, auxiliary: {} };
   },
+  async merge() {
+    return { base: 'base' };
+  },
+  async rewards() {
+    return { rows: 0, completions: 0, rewards: [], failures: [], weights: undefined, warnings: [] };
+  },
+  async sweep() {
+    return { status: 'done', done: 0, total: 0, results: [], outputs: [] };
+  },
   async devices() {
     return [{ name: 'wasm', available: true, detail: '', auto: true }];
   },

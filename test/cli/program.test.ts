@@ -42,7 +42,10 @@ class Signals implements SignalSource {
 }
 
 const absent = () => Promise.reject(new Error('this test does not expect that call'));
-const none: Work = { train: absent, generate: absent, score: absent, evaluate: absent, devices: absent };
+const none: Work = {
+  ...{ train: absent, generate: absent, score: absent, evaluate: absent, merge: absent, devices: absent },
+  ...{ rewards: absent, sweep: absent },
+};
 
 async function cli(argv: string[], work: Partial<Work> = {}, signals = new Signals()) {
   const [stdout, stderr] = [new Screen(), new Screen()];

@@ -8,7 +8,7 @@ import * as o from '../../engine/ops/index.ts';
 import { ReferenceDevice } from '../../engine/reference/device.ts';
 import { f32, i32, sizeOf } from '../../engine/shape.ts';
 import type { WebGpuDevice } from '../../engine/webgpu/device.ts';
-import type { Capabilities } from '../../engine/webgpu/dispatch.ts';
+import type { Capabilities } from '../../engine/webgpu/capabilities.ts';
 import { link, planFor } from '../../engine/webgpu/link.ts';
 import { drawInputs, named, poison, random, relativeError, runOnce, sampleProgram } from './samples.ts';
 import { noWebGpu, openWebGpu } from './webgpu.ts';
@@ -246,7 +246,7 @@ describe.skipIf(noWebGpu !== '')(`rows, optimizers and the head on WebGPU ${noWe
 });
 
 describe("the head's plan on WebGPU", () => {
-  const capabilities: Capabilities = { workgroupStorage: 16384, subgroups: false, products: 'f32' };
+  const capabilities: Capabilities = { workgroupStorage: 16384, subgroups: undefined, products: 'f32' };
   const [n, c, v] = [8192, 768, 50257];
   const types = { hidden: f32([n, c], 'labels'), labels: i32([n], 'labels') };
   const weight = new Variable('weight', f32([v, c]));

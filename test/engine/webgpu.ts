@@ -1,5 +1,5 @@
 import { WebGpuDevice } from '../../engine/webgpu/device.ts';
-import { requestAdapter } from '../../engine/webgpu/gpu.ts';
+import { findGpu, requestAdapter } from '../../engine/webgpu/gpu.ts';
 
 const adapter = await requestAdapter();
 
@@ -7,3 +7,23 @@ const adapter = await requestAdapter();
 export const noWebGpu = typeof adapter === 'string' ? `(skipped: no WebGPU adapter; ${adapter})` : '';
 
 export const openWebGpu = (): Promise<WebGpuDevice> => WebGpuDevice.create();
+
+/** The runtime's GPU, with every device that it gives listed: those on trial, then the one that is used. */
+export async function watchedGpu(): Promise<{ gpu: GPU; devices: GPUDevice[] }> {
+  const found = await findGpu();
+  if (!found) throw new Error('there is no GPU');
+  const devices: GPUDevice[] = [];
+  const requestAdapter = async (options?: GPURequestAdapterOptions) => {
+    const adapter = await found.requestAdapter(options);
+    const requestDevice = async (descriptor?: GPUDeviceDescriptor) => {
+      const device = await adapter?.requestDevice(descriptor);
+      if (!device) throw new Error('there is no adapter');
+      devices.push(device);
+      return device;
+    };
+    return (
+      adapter && { info: adapter.info, limits: adapter.limits, features: adapter.features, requestDevice }
+    );
+  };
+  return { gpu: { requestAdapter } as GPU, devices };
+}

@@ -38,7 +38,7 @@ describe.skipIf(path === '' || fixture === '')(
     beforeAll(async () => {
       device = await WasmDevice.create({ threads: 2 });
       files = await openModelFiles(path);
-      model = createModel(files.config, 128);
+      model = createModel(files.config, { maxPositions: 128 });
       await loadWeights(model, files, device);
     });
     afterAll(async () => {

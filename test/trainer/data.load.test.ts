@@ -12,7 +12,8 @@ import {
   type Row,
   type TextTokenizer,
 } from '../../trainer/data/index.ts';
-import { findRows, loadRows, type FoundData } from '../../trainer/data/load.node.ts';
+import { findRows } from '../../trainer/data/find.node.ts';
+import { loadRows, type FoundData } from '../../trainer/data/load.ts';
 import { folder } from './dataFiles.ts';
 
 const limits = { contextLength: 500, vocabSize: 2 ** 21 };

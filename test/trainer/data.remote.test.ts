@@ -3,7 +3,7 @@ import { readdir, rm, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { findRows } from '../../trainer/data/load.node.ts';
+import { findRows } from '../../trainer/data/find.node.ts';
 import { readRows } from '../../trainer/data/read.node.ts';
 import { folder } from './dataFiles.ts';
 

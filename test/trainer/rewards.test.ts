@@ -7,26 +7,36 @@ import {
   computeRewards,
   createRewards,
   memoryCache,
-  readingGrade,
+  Readability,
   scoreWith,
+  type FunctionReward,
   type Reward,
+  type RewardConfig,
   type RewardTarget,
 } from '../../trainer/rewards/index.ts';
 
-const config = (over: object) => ({
+const config = (over: object): RewardConfig => ({
   name: 'r',
   module: null,
+  url: null,
+  column: null,
+  cache: true,
   weight: 1,
-  normalize: 'none' as const,
+  normalize: 'none',
   options: {},
   ...over,
 });
+/** The functions that a configuration of functions names. */
+const functions = async (...configs: RewardConfig[]): Promise<FunctionReward[]> =>
+  (await createRewards(configs)).flatMap((reward) => ('score' in reward ? reward : []));
 const builtin = async (name: string, options: Record<string, unknown> = {}) => {
-  const [reward] = await createRewards([config({ name, options })]);
+  const [reward] = await functions(config({ name, options }));
   return (completion: string) => reward.score('', completion);
 };
 
-describe('reading_level', () => {
+describe('reading_level', async () => {
+  const readability = await Readability.load();
+  const readingGrade = (text: string) => readability.grade(text);
   const easy = 'The cat sat on the mat. The dog ran to the cat. They had a lot of fun in the sun.';
   const hard =
     'Notwithstanding considerable methodological heterogeneity, contemporary epidemiological investigations demonstrate that socioeconomic determinants disproportionately influence cardiovascular morbidity.';
@@ -121,7 +131,7 @@ describe('modules', () => {
   afterAll(() => rmSync(folder, { recursive: true }));
   const module = (name: string, text: string) => {
     writeFileSync(join(folder, name), text);
-    return createRewards([config({ name: 'mine', module: join(folder, name) })]);
+    return functions(config({ name: 'mine', module: join(folder, name) }));
   };
 
   it('are called with prompt and completion', async () => {
@@ -162,9 +172,9 @@ describe('computeRewards', () => {
     completion,
     origin: { file: 'a.jsonl', line: i + 1 },
   }));
-  const counting = (over: Partial<Reward> = {}) => {
+  const counting = (over: Partial<FunctionReward> = {}) => {
     const calls: string[] = [];
-    const reward: Reward = {
+    const reward: FunctionReward = {
       name: 'size',
       weight: 1,
       normalize: 'none',
@@ -242,7 +252,7 @@ describe('computeRewards', () => {
     ]);
   });
 
-  const failures: [string, Reward['score'], string][] = [
+  const failures: [string, FunctionReward['score'], string][] = [
     [
       'throws',
       () => {

@@ -1,27 +1,8 @@
 import { commonDefaults } from './defaults.ts';
 import type { GivenSettings } from './schema.ts';
 import { lossMistakes, needsKl } from './losses.ts';
-import { show } from './sentences.ts';
 import { toSnake } from './spelling.ts';
 import type { TrainSettings } from './types.ts';
-
-/** Keys of the contract that this version cannot honour: only their default is let through. */
-const notYet = ['lora'] as const;
-
-/** Options that exist but not in this version: nothing is accepted and then ignored. */
-export function unavailable(given: GivenSettings): string[] {
-  const mistakes: string[] = [];
-  const values: Readonly<Record<string, unknown>> = given;
-  const defaults: Readonly<Record<string, unknown>> = commonDefaults;
-  for (const key of notYet) {
-    const value = values[key];
-    if (value === undefined || value === defaults[key]) continue;
-    mistakes.push(
-      `${toSnake(key)}: ${show(value)} is not available yet in prefgrad 0.1; leave it at ${show(defaults[key])}`,
-    );
-  }
-  return mistakes;
-}
 
 /** Keys that only some methods read; given for another method with a value of their own, they are mistakes. */
 const owners: readonly [keyof TrainSettings, (settings: TrainSettings) => boolean, string][] = [
@@ -70,5 +51,22 @@ export function contradictions(settings: TrainSettings, given: GivenSettings): s
   if (said('evalSteps') && settings.evalStrategy !== 'steps') {
     mistakes.push(`eval_steps: needs eval_strategy: steps, but that is ${settings.evalStrategy}`);
   }
+  mistakes.push(...bestModelMistakes(settings, said));
+  if (settings.overwriteOutputDir && settings.resumeFromCheckpoint !== null)
+    mistakes.push('overwrite_output_dir and resume_from_checkpoint: contradict each other; keep one');
   return mistakes;
+}
+
+/** Early stopping and the best model live on evaluations. */
+function bestModelMistakes(settings: TrainSettings, said: (key: keyof GivenSettings) => boolean): string[] {
+  const watching = (['earlyStoppingPatience', 'loadBestModelAtEnd'] as const).filter(said);
+  if (watching.length > 0)
+    return settings.evalStrategy === 'no'
+      ? watching.map((key) => `${toSnake(key)}: needs evaluations; set eval_data and eval_strategy: steps or epoch`)
+      : said('earlyStoppingThreshold') && !said('earlyStoppingPatience')
+        ? ['early_stopping_threshold: needs early_stopping_patience; give that too']
+        : [];
+  return (['metricForBestModel', 'greaterIsBetter', 'earlyStoppingThreshold'] as const)
+    .filter(said)
+    .map((key) => `${toSnake(key)}: needs early_stopping_patience or load_best_model_at_end; give one of them, or leave it out`);
 }

@@ -43,6 +43,13 @@ export const commonDefaults = {
   saveTotalLimit: null,
   evalStrategy: 'no',
   evalSteps: null,
+  earlyStoppingPatience: null,
+  earlyStoppingThreshold: 0,
+  loadBestModelAtEnd: false,
+  metricForBestModel: null,
+  greaterIsBetter: null,
+  reportTo: 'tensorboard',
+  overwriteOutputDir: false,
   resumeFromCheckpoint: null,
   lora: null,
 } as const;
@@ -94,4 +101,4 @@ export const samplingDefaults: SamplingSettings = {
   topP: 1,
 };
 
-export const rewardDefaults = { weight: 1, normalize: 'none' } as const;
+export const rewardDefaults = { weight: 1, normalize: 'none', cache: true } as const;

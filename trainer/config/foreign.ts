@@ -10,7 +10,7 @@ export const foreignKeys = new Map(
     packing: 'batches are always packed without padding',
     pad_to_multiple_of: 'batches are packed without padding',
     disable_dropout: "the models' dropout is always off",
-    report_to: 'metrics go to metrics.jsonl and report.html in output_dir',
+    logging_dir: 'TensorBoard event files go to output_dir, beside metrics.jsonl',
     use_cpu: 'write device: wasm instead',
     push_to_hub: 'nothing is uploaded',
     dataset_num_proc: 'data is prepared in one process',

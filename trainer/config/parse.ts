@@ -1,9 +1,10 @@
 import { PrefgradError } from '../../engine/errors.ts';
-import { contradictions, unavailable } from './checks.ts';
+import { contradictions } from './checks.ts';
 import { completeData } from './data.ts';
 import { commonDefaults, hpoDefaults, methodDefaults, paperPreset, samplingDefaults } from './defaults.ts';
 import { isObject, normalizeKeys } from './keys.ts';
 import { baseNames, defaultLoss, resolveBase } from './losses.ts';
+import { completeLora } from './lora.ts';
 import { nearest } from './nearest.ts';
 import { completeRewards } from './rewards.ts';
 import {
@@ -48,6 +49,7 @@ export function parseConfig(input: unknown, { source = 'configuration' }: ParseO
     data: data ?? '',
     evalData,
     outputDir: given.outputDir ?? commonDefaults.outputDir,
+    lora: completeLora(given.lora),
     ...settings,
   };
 }
@@ -62,6 +64,8 @@ export function parseSettings(
     if (given[key] !== undefined)
       mistakes.push(`${key}: names a file, but here the program passes what it holds`);
   }
+  if (given.lora !== undefined && given.lora !== null)
+    mistakes.push('lora: here the program passes the model, which may be that of `new Lora(model, …)`');
   const settings = complete(given, whole, mistakes);
   refuse(mistakes, source);
   return settings;
@@ -173,12 +177,18 @@ function complete(given: GivenSettings, whole: boolean, mistakes: string[]): Tra
     saveTotalLimit: merged.saveTotalLimit,
     evalStrategy: merged.evalStrategy,
     evalSteps: merged.evalSteps ?? merged.loggingSteps,
+    earlyStoppingPatience: merged.earlyStoppingPatience,
+    earlyStoppingThreshold: merged.earlyStoppingThreshold,
+    loadBestModelAtEnd: merged.loadBestModelAtEnd,
+    metricForBestModel: merged.metricForBestModel,
+    greaterIsBetter: merged.greaterIsBetter,
+    reportTo: merged.reportTo,
+    overwriteOutputDir: merged.overwriteOutputDir,
     resumeFromCheckpoint: merged.resumeFromCheckpoint === false ? null : merged.resumeFromCheckpoint,
     hpo,
     sampling: { ...samplingDefaults, ...withoutUndefined(given.sampling ?? {}) },
     rewards,
   };
-  mistakes.push(...unavailable(given));
   // Keys contradict each other only when all of them could be read.
   if (whole) mistakes.push(...contradictions(settings, given));
   return settings;

@@ -66,11 +66,25 @@ export const hpoShape = {
     .describe('token_mean or sum'),
 };
 
+const names = () => z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]).nullable();
+const numbersByName = () =>
+  z.record(z.string(), z.number().gt(0)).describe('a mapping of names of layers to numbers above 0');
+
+/** Names and meanings are PEFT's (LoraConfig). */
 export const loraShape = {
   r: integer(1, 'a whole number of at least 1'),
   loraAlpha: positive(),
   loraDropout: share(),
-  targetModules: z.union([z.string(), z.array(z.string())]).describe('a name or a list of names of layers'),
+  useRslora: flag(),
+  useDora: flag(),
+  targetModules: names().describe('a list of names of layers, a regular expression, all-linear, or null'),
+  excludeModules: names().describe('a list of names of layers, a regular expression, or null'),
+  layersToTransform: z.array(z.int().min(0)).nullable().describe('a list of numbers of blocks, or null'),
+  rankPattern: numbersByName(),
+  alphaPattern: numbersByName(),
+  /** Biases stay as they are. */
+  bias: oneOf(['none']),
+  taskType: oneOf(['CAUSAL_LM']),
   adapter: optionalPath("a folder in PEFT's layout"),
 };
 
@@ -84,12 +98,18 @@ export const samplingShape = {
   topP: z.number().gt(0).max(1).describe('a number above 0 and at most 1'),
 };
 
-/** What every entry of `rewards` may carry; further keys are the options of the built-in reward. */
+/** What every entry of `rewards` may carry; further keys are the options of the built-in reward, or of the endpoint. */
 export const rewardShape = {
   name: z.string().min(1).describe('the name of a reward'),
   module: path('a JavaScript module'),
+  url: z
+    .string()
+    .regex(/^https?:\/\/[^/]/)
+    .describe('an http:// or https:// address'),
+  column: z.string().min(1).describe('the name of a column of the data'),
   weight: z.number().describe('a number'),
   normalize: oneOf(['none', 'standardize']),
+  cache: flag(),
 };
 
 /** What every entry of `data` may carry. */
@@ -195,6 +215,25 @@ export const settingsShape = {
   evalStrategy: when(),
   /** null takes `loggingSteps`. */
   evalSteps: optionalInteger(1),
+  /** Evaluations in a row without a better `metricForBestModel` that end the run; null never ends it early. */
+  earlyStoppingPatience: optionalInteger(1),
+  /** By how much the metric has to be better to count for that. */
+  earlyStoppingThreshold: nonNegative(),
+  /** Whether the best evaluation's checkpoint is kept, and becomes the final model. */
+  loadBestModelAtEnd: flag(),
+  /** A metric of evaluations, with or without `eval_`; null takes the loss. */
+  metricForBestModel: z.string().min(1).nullable().describe('the name of a metric of evaluations, or null'),
+  /** null: unless its name ends in `loss`. */
+  greaterIsBetter: z.boolean().nullable().describe('true, false or null'),
+  /** TensorBoard's event files beside metrics.jsonl. */
+  reportTo: z
+    .preprocess(
+      (value) => (Array.isArray(value) && value.length === 1 ? (value[0] as unknown) : value),
+      z.enum(['tensorboard', 'none']),
+    )
+    .describe('tensorboard or none'),
+  /** Start anew where `outputDir` holds a run that has not ended, and delete its checkpoints. */
+  overwriteOutputDir: flag(),
   /** A checkpoint's folder, or true for the last one in `outputDir`. */
   resumeFromCheckpoint: z
     .union([z.string().min(1), z.boolean(), z.null()])
@@ -205,7 +244,7 @@ export const settingsShape = {
   sampling: z.object(samplingShape).partial().describe('a mapping'),
   rewards: z
     .array(z.looseObject(rewardShape).partial())
-    .describe('a list of mappings, each with a name or a module'),
+    .describe('a list of mappings, each with a name, a module, a url or a column'),
 };
 
 /** Keys that hold further keys. */

@@ -1,3 +1,4 @@
+import type { LoraConfig } from '../../models/lora/config.ts';
 import type { RewardConfig } from '../rewards/reward.ts';
 
 export type Method = 'dpo' | 'kto' | 'sft' | 'hpo';
@@ -25,6 +26,12 @@ export interface HpoSettings {
   /** L_actor is off for this many optimizer steps. */
   actorWarmupSteps: number;
   actorReduction: 'tokenMean' | 'sum';
+}
+
+/** Adapters that are trained in place of the model: what is given of PEFT's settings, the rest being PEFT's defaults. */
+export interface LoraSettings extends Partial<LoraConfig> {
+  /** A folder of PEFT's to start from; what it says is then not given here, but for the dropout. */
+  adapter: string | null;
 }
 
 /** How completions are sampled for the report and the evaluation of auxiliary rewards. */
@@ -107,6 +114,20 @@ export interface TrainSettings extends LossSettings {
   saveTotalLimit: number | null;
   evalStrategy: 'no' | 'steps' | 'epoch';
   evalSteps: number;
+  /** Evaluations in a row without a better `metricForBestModel` that end the run; null never ends it early. */
+  earlyStoppingPatience: number | null;
+  /** By how much the metric has to be better to count for that. */
+  earlyStoppingThreshold: number;
+  /** Whether the best evaluation's checkpoint is kept, and becomes the final model. */
+  loadBestModelAtEnd: boolean;
+  /** A metric of evaluations, with or without `eval_`; null takes the loss. */
+  metricForBestModel: string | null;
+  /** null: unless its name ends in `loss`. */
+  greaterIsBetter: boolean | null;
+  /** TensorBoard's event files beside metrics.jsonl. */
+  reportTo: 'tensorboard' | 'none';
+  /** Start anew where `outputDir` holds a run that has not ended, and delete its checkpoints. */
+  overwriteOutputDir: boolean;
   /** A checkpoint's folder, or true for the last one in `outputDir`. */
   resumeFromCheckpoint: string | true | null;
 
@@ -133,4 +154,6 @@ export interface TrainConfig extends TrainSettings {
   /** The same without weights. */
   evalData: string | DataPart[] | null;
   outputDir: string;
+  /** null trains the whole model. */
+  lora: LoraSettings | null;
 }

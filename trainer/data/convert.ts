@@ -32,6 +32,7 @@ export const completions: Conversion<CompletionRow> = (notes) =>
     if (row.kind === 'unpaired' && !row.label) return 'is labelled undesirable, so it is nothing to imitate';
     return {
       ...common(row),
+      ...(row.columns === undefined ? {} : { columns: row.columns.slice(0, 1) }),
       kind: 'completion',
       completion: row.kind === 'pair' ? row.chosen : row.completion,
     };
@@ -59,7 +60,14 @@ class Unpairing implements Stage<PairRow | UnpairedRow, UnpairedRow> {
 }
 
 function half(row: PairRow, label: boolean): UnpairedRow {
-  return { ...common(row), kind: 'unpaired', completion: label ? row.chosen : row.rejected, label };
+  const { columns } = row;
+  return {
+    ...common(row),
+    ...(columns === undefined ? {} : { columns: [columns[label ? 0 : 1]] }),
+    kind: 'unpaired',
+    completion: label ? row.chosen : row.rejected,
+    label,
+  };
 }
 
 const common = ({ origin, prompt, template }: Row) => ({

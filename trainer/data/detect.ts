@@ -1,3 +1,4 @@
+import { columnsOf } from './columns.ts';
 import { commonMessages, implicitPromptLength } from './implicitPrompt.ts';
 import { parseJson } from './json.ts';
 import { asMessages, isEmpty, kindOf, readContent, Unusable, withoutNulls } from './messages.ts';
@@ -42,10 +43,10 @@ export const rowKeys = 'prompt, chosen and rejected, or prompt and completion, o
  * - `prompt`, `completion`, with or without `label`;
  * - `conversations` (or `messages`) with `chosen` and `rejected`; without them the last assistant message
  *   is the completion, with `label` (or `kto_tag`) a judged one.
- * A text beside messages becomes a user's prompt or an assistant's answer. Throws `Unusable` with the
+ * A text beside messages becomes a user's prompt or an assistant's answer. `columns` are kept too. Throws `Unusable` with the
  * reason for a row that holds none of these.
  */
-export function detectRow(input: unknown, origin: Origin): Row {
+export function detectRow(input: unknown, origin: Origin, columns: readonly string[] = []): Row {
   if (typeof input !== 'object' || input === null || Array.isArray(input)) {
     throw new Unusable(`is ${kindOf(input)}, expected an object`);
   }
@@ -54,7 +55,8 @@ export function detectRow(input: unknown, origin: Origin): Row {
     const empty = isNothing(fields[key]) || (Array.isArray(fields[key]) && fields[key].length === 0);
     if (!empty) throw new Unusable(`has ${key}, which can not be used yet`);
   }
-  const row = rowOf({ ...fields, ...parsedLists(fields) }, origin);
+  const found = rowOf({ ...fields, ...parsedLists(fields) }, origin);
+  const row = columns.length === 0 ? found : { ...found, columns: columnsOf(fields, found.kind, columns) };
   const template = templateOf(fields);
   if (template === undefined) return row;
   if (typeof row.prompt !== 'string') return { ...row, template };

@@ -25,12 +25,13 @@ const byEnding: Readonly<Record<string, Format>> = {
 export async function* entriesOf(
   source: FileSource,
   onBytes: (bytes: number) => void = () => {},
+  columns: readonly string[] = [],
 ): AsyncGenerator<readonly Entry[], void, undefined> {
   const head = await source.read(0, Math.min(source.size, 4));
   const packed = head[0] === 0x1f && head[1] === 0x8b;
   const format = formatOf(source.name, packed ? '' : String.fromCharCode(...head));
   if (format === 'parquet') {
-    yield* parquetEntries(source, onBytes);
+    yield* parquetEntries(source, onBytes, columns);
     return;
   }
   const stage: Stage<string, Entry> =

@@ -1,16 +1,19 @@
 import type { AsyncBuffer, FileMetaData } from 'hyparquet';
 import { PrefgradError } from '../../engine/errors.ts';
 import type { FileSource } from '../../models/files/source.ts';
+import { columnNames } from './columns.ts';
 import { holdsRows, isRowKey, rowKeys } from './detect.ts';
 import type { Entry } from './stage.ts';
 
 /**
- * The rows of a Parquet file, a row group at a time (one must fit in memory), of the columns that rows are made of.
+ * The rows of a Parquet file, a row group at a time (one must fit in memory), of the columns that rows are made of
+ * and of `further` ones.
  * Errors: a file that is not whole; columns that make no row; a compression that is unknown.
  */
 export async function* parquetEntries(
   source: FileSource,
   onBytes: (bytes: number) => void,
+  further: readonly string[],
 ): AsyncGenerator<Entry[], void, undefined> {
   const [{ parquetMetadataAsync, parquetReadObjects }, { compressors }] = await Promise.all([
     import('hyparquet'),
@@ -24,11 +27,13 @@ export async function* parquetEntries(
   const columns = columnsOf(metadata);
   if (!holdsRows(columns))
     throw new PrefgradError(`${source.name}: has the columns ${columns.join(', ')}; expected ${rowKeys}`);
+  const wanted = new Set(further.flatMap(columnNames));
+  const read = columns.filter((name) => isRowKey(name) || wanted.has(name));
   let rowStart = 0;
   let behind = 0;
   for (const group of metadata.row_groups) {
     const rowEnd = rowStart + Number(group.num_rows);
-    const options = { file, metadata, columns: columns.filter(isRowKey), rowStart, rowEnd, compressors };
+    const options = { file, metadata, columns: read, rowStart, rowEnd, compressors };
     const rows = await whole(source, `rows ${rowStart + 1} to ${rowEnd}`, () => parquetReadObjects(options));
     const first = rowStart + 1;
     yield rows.map((row, i) => ({ value: withNumbers(row), line: first + i }));

@@ -41,12 +41,13 @@ export class RowReader implements Stage<Entry, Row> {
     private readonly file: string,
     private readonly notes: Notes,
     private readonly seen = new SeenRows(),
+    private readonly columns: readonly string[] = [],
   ) {}
 
   push({ value, line }: Entry): readonly Row[] {
     const origin = { file: this.file, line };
     try {
-      const row = detectRow(value, origin);
+      const row = detectRow(value, origin, this.columns);
       this.notes.remarks.push(...this.seen.remarks(row));
       return [row];
     } catch (error) {

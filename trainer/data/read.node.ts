@@ -1,7 +1,8 @@
 import { noRows } from './parse.ts';
 import { rowsFromFile, rowsOf } from './read.ts';
 import { noNotes, type Rows } from './rows.ts';
-import { findData, type DataFile } from './source.node.ts';
+import type { DataFile } from './load.ts';
+import { findData } from './source.node.ts';
 
 /** All rows of a data file by its path or https:// address. Errors: as `findData` and `rowsFromFile`. */
 export async function readRows(path: string): Promise<Rows> {

@@ -16,13 +16,21 @@ export async function rowsFromFile(source: FileSource): Promise<Rows> {
   return { rows, ...notes };
 }
 
-/** A file's rows as they are read; memory holds a piece of it. `seen` finds what repeats rows of other files. */
+interface ReadOptions {
+  /** Finds what repeats rows of other files. */
+  readonly seen?: SeenRows;
+  readonly onBytes?: (bytes: number) => void;
+  /** Further columns that rows keep. */
+  readonly columns?: readonly string[];
+}
+
+/** A file's rows as they are read; memory holds a piece of it. */
 export async function* rowsOf(
   source: FileSource,
   notes: Notes,
-  { seen = new SeenRows(), onBytes }: { seen?: SeenRows; onBytes?: (bytes: number) => void } = {},
+  { seen = new SeenRows(), onBytes, columns = [] }: ReadOptions = {},
 ): AsyncGenerator<readonly Row[], void, undefined> {
-  const reader = new RowReader(source.name, notes, seen);
-  for await (const entries of entriesOf(source, onBytes))
+  const reader = new RowReader(source.name, notes, seen, columns);
+  for await (const entries of entriesOf(source, onBytes, columns))
     yield entries.flatMap((entry) => reader.push(entry));
 }

@@ -18,11 +18,16 @@ export interface Origin {
   readonly line: number;
 }
 
+/** Values of a completion by their column's name. */
+export type Columns = Readonly<Record<string, unknown>>;
+
 interface Given {
   readonly origin: Origin;
   readonly prompt: Content;
   /** What else the chat template reads: `tools`, and what the row's `chat_template_kwargs` hold. */
   readonly template?: Readonly<Record<string, unknown>>;
+  /** Values of the columns that were asked for, of each completion in order; see columns.ts. */
+  readonly columns?: readonly Columns[];
 }
 
 /** A preference pair: the same kind of content in all three places. */

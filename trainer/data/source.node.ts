@@ -1,16 +1,9 @@
 import { readFile, stat } from 'node:fs/promises';
 import { PrefgradError } from '../../engine/errors.ts';
-import { memorySource, type FileSource } from '../../models/files/source.ts';
+import { memorySource } from '../../models/files/source.ts';
 import { openFileSource } from '../../models/files/source.node.ts';
+import type { DataFile } from './load.ts';
 import { fetchData, isUrl } from './remote.node.ts';
-
-/** A data file that can be read from its start again and again. */
-export interface DataFile {
-  /** What notes and errors call it. */
-  readonly name: string;
-  /** The caller closes what it opened. */
-  open(): Promise<FileSource>;
-}
 
 /**
  * Finds a data file: a path, or an https:// address, which is downloaded first. A pipe is read into memory. Errors:

@@ -113,7 +113,12 @@ export class RowTokenizer implements Stage<Row, TokenizedRow> {
       const { ids, text } = encoded.completions[which];
       const klIds = partner?.encoded.completions[which].ids;
       const cut = (all: readonly number[]) => cutCompletion(all, promptIds.length, this.#limits);
-      const kept = { ids: cut(ids), klIds: klIds === undefined ? null : cut(klIds) };
+      const columns = row.columns?.[which];
+      const kept = {
+        ids: cut(ids),
+        klIds: klIds === undefined ? null : cut(klIds),
+        ...(columns === undefined ? {} : { columns }),
+      };
       return keepTexts ? { ...kept, text } : Object.assign(new Textless(), kept);
     };
     const { origin } = row;

@@ -1,4 +1,4 @@
-import type { Origin } from './rows.ts';
+import type { Columns, Origin } from './rows.ts';
 
 /** One completion, as the model sees it and as rewards do. */
 export interface TokenizedCompletion {
@@ -8,6 +8,8 @@ export interface TokenizedCompletion {
   readonly text: string;
   /** KTO's KL completion: another row's completion, to be read after this row's prompt. */
   readonly klIds: number[] | null;
+  /** Values of columns that rewards ask for. */
+  readonly columns?: Columns;
 }
 
 interface Tokenized {

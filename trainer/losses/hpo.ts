@@ -20,6 +20,7 @@ import {
 import type { Tensor } from '../../engine/index.ts';
 import type { TokenizedCompletion } from '../data/tokenized.ts';
 import { completionsOf } from '../data/tokenized.ts';
+import { dropoutSeed } from '../dropoutSeed.ts';
 import type { ValueHead } from '../valueHead.ts';
 import type { HostBatch, Loss } from './loss.ts';
 import { meanOf } from './loss.ts';
@@ -110,8 +111,7 @@ export function hpo(options: HpoOptions): Loss {
         promptOf: all.map((c) => c.row),
         rewards: all.map((c) => rewardOf(c.completion).total),
         actor: [step > actorWarmupSteps ? 1 : 0],
-        // Each microbatch drops other units: numbers far apart for neighbouring steps, microbatches and seeds.
-        dropoutSeed: [(Math.imul(seed, 65537) + Math.imul(microbatch, 0x632be5ab) + step) | 0],
+        dropoutSeed: [dropoutSeed(seed, step, microbatch)],
       };
     },
     build(batch) {

@@ -10,9 +10,11 @@ export interface RunRecord {
   start?: RunStart;
   memory?: MemoryPlan;
   lines: MetricsLine[];
-  /** In order of step. Samples are kept of the first and the last that has any. */
+  /** In order of step. Samples are kept of the first, the best and the last that has any. */
   evaluations: Evaluation[];
-  warnings: { message: string; step?: number }[];
+  warnings: { message: string; step?: number; code?: string }[];
+  /** Whether the run ended before its last step for want of a better evaluation. */
+  early?: boolean;
   end?: RunEnd;
   /** Wall seconds of the parts before a resume. */
   secondsBefore: number;
@@ -40,11 +42,11 @@ export function recordEvent(record: RunRecord, event: TrainEvent): void {
     case 'evaluation':
       addEvaluation(record, event.evaluation);
       break;
-    case 'warning':
-      record.warnings.push(
-        event.step === undefined ? { message: event.message } : { message: event.message, step: event.step },
-      );
+    case 'warning': {
+      const { type: _, ...warning } = event;
+      record.warnings.push(warning);
       break;
+    }
     case 'end': {
       const { type: _, ...end } = event;
       record.end = end;
@@ -53,6 +55,7 @@ export function recordEvent(record: RunRecord, event: TrainEvent): void {
     case 'progress':
     case 'step':
     case 'checkpoint':
+    case 'profile':
       break;
   }
 }
@@ -81,17 +84,18 @@ export function firstEvaluation(record: RunRecord): Evaluation | undefined {
   return record.evaluations[0];
 }
 
-/** The latest evaluation after the first. */
+/** The evaluation of the final model: the latest after the first, or that of the best model where it was loaded. */
 export function lastEvaluation(record: RunRecord): Evaluation | undefined {
+  const { best } = record.end ?? {};
+  if (best !== undefined) return record.evaluations.find(({ step }) => step === best.step);
   return record.evaluations.length > 1 ? record.evaluations.at(-1) : undefined;
 }
 
 function addEvaluation(record: RunRecord, evaluation: Evaluation): void {
   const all = [...record.evaluations, evaluation];
   const sampled = all.filter(({ samples }) => samples !== undefined);
-  record.evaluations = all.map((one) =>
-    one === sampled[0] || one === sampled.at(-1) ? one : { ...one, samples: undefined },
-  );
+  const kept = [sampled[0], sampled.findLast(({ best }) => best === true), sampled.at(-1)];
+  record.evaluations = all.map((one) => (kept.includes(one) ? one : { ...one, samples: undefined }));
 }
 
 /** Its shape alone: the file's sha-256 was compared before. */

@@ -16,7 +16,9 @@ interface Column {
 /** What the model wrote before and after training, a row per prompt. Undefined where nothing was sampled. */
 export function sampleTable(record: RunRecord): Html | undefined {
   const sampled = record.evaluations.filter(({ samples }) => (samples?.length ?? 0) > 0);
-  const [first, last] = [sampled[0], sampled.length > 1 ? sampled.at(-1) : undefined];
+  const { best } = record.end ?? {};
+  const final = best ? sampled.find(({ step }) => step === best.step) : sampled.at(-1);
+  const [first, last] = [sampled[0], sampled.length > 1 ? final : undefined];
   if (first === undefined) return undefined;
   const before = { label: `Before (step ${first.step})`, samples: first.samples ?? [] };
   const after =

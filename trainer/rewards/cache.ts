@@ -5,6 +5,8 @@
 export interface RewardCache {
   get(reward: string, text: string): number | undefined | Promise<number | undefined>;
   set(reward: string, text: string, score: number): void | Promise<void>;
+  /** Keeps what was set, where `set` alone does not yet. */
+  flush?(): Promise<void>;
 }
 
 /** A cache that lives as long as the program. */

@@ -1,24 +1,29 @@
 import { PrefgradError } from '../../engine/errors.ts';
 import { contentHash } from '../data/hash.ts';
-import { place, type Origin } from '../data/rows.ts';
+import { place } from '../data/rows.ts';
 import type { RewardCache } from './cache.ts';
-import type { Reward } from './reward.ts';
-
-/** A completion to score. */
-export interface RewardTarget {
-  readonly prompt: string;
-  readonly completion: string;
-  /** Named in errors. */
-  readonly origin: Origin;
-}
+import { columnScore } from './column.ts';
+import { NoScore } from './noScore.ts';
+import type { Reward, RewardTarget, TextReward } from './reward.ts';
 
 export interface ComputeOptions {
   /** Read and written for rewards that have an identity. */
-  cache?: RewardCache;
+  cache?: RewardCache | undefined;
   /** After every few scores; `done` of `total` distinct texts, counted over all rewards. */
   onProgress?: (progress: { reward: string; done: number; total: number }) => void;
-  /** How many scores of one reward may be under way at once, for rewards that wait. */
+  /** How many scores of one reward may be under way at once, for functions that wait. */
   concurrency?: number;
+  /** Gets what fails, whose score is then NaN. Without it, the first failure stops the work. */
+  onFailure?: (failure: Failure) => void;
+  signal?: AbortSignal | undefined;
+}
+
+/** A completion that a reward has no finite number for. */
+export interface Failure {
+  readonly reward: string;
+  readonly target: RewardTarget;
+  /** Completes "reward x: …": `gives NaN at rows.jsonl:3, expected a finite number`. */
+  readonly reason: string;
 }
 
 /** Mean and standard deviation that a reward is standardized by. */
@@ -49,7 +54,7 @@ export async function computeRewards(
   const scores = await scoreAll(targets, rewards, options);
   const normalization = new Map<string, Normalization>();
   for (const { name, normalize } of rewards) {
-    const values = scores.get(name);
+    const values = scores.get(name)?.filter((value) => !Number.isNaN(value));
     if (normalize === 'standardize' && values !== undefined) normalization.set(name, moments(values));
   }
   return { scores, normalization, total: weightedSum(targets.length, rewards, scores, normalization) };
@@ -67,7 +72,7 @@ export async function scoreWith(
 }
 
 /** Population mean and deviation. */
-function moments(values: Float64Array): Normalization {
+export function moments(values: Float64Array): Normalization {
   let mean = 0;
   for (const value of values) mean += value / values.length;
   let variance = 0;
@@ -92,37 +97,128 @@ function weightedSum(
   return total;
 }
 
-interface Distinct {
-  readonly target: RewardTarget;
-  readonly places: number[];
-}
-
 async function scoreAll(
   targets: readonly RewardTarget[],
   rewards: readonly Reward[],
-  { cache, onProgress, concurrency = 8 }: ComputeOptions,
+  options: ComputeOptions,
 ): Promise<Map<string, Float64Array>> {
   const distinct = distinctTexts(targets);
   const scores = new Map<string, Float64Array>();
   for (const [k, reward] of rewards.entries()) {
     if (scores.has(reward.name))
       throw new PrefgradError(`reward ${reward.name}: the name is taken by another reward`);
-    const values = new Float64Array(targets.length);
-    const cached = cache === undefined ? undefined : await cacheOf(reward, cache);
-    for (let start = 0; start < distinct.length; start += concurrency) {
-      const group = distinct.slice(start, start + concurrency);
-      await Promise.all(
-        group.map(async ({ target, places }) => {
-          const score = await scoreOne(reward, target, cached);
-          for (const i of places) values[i] = score;
-        }),
-      );
-      const done = k * distinct.length + start + group.length;
-      onProgress?.({ reward: reward.name, done, total: rewards.length * distinct.length });
-    }
+    const onDone = (done: number) => {
+      const total = rewards.length * distinct.length;
+      options.onProgress?.({ reward: reward.name, done: k * distinct.length + done, total });
+    };
+    const take = takerFor(reward.name, options);
+    const values =
+      'column' in reward
+        ? Float64Array.from(targets, (target) => take(target, columnScore(target, reward.column)))
+        : await scoreTexts(targets, distinct, reward, take, options, onDone);
+    if ('column' in reward) onDone(distinct.length);
     scores.set(reward.name, values);
   }
   return scores;
+}
+
+/** Takes what a reward gave: the number; or else NaN, once the failure is told. */
+type Take = (target: RewardTarget, score: unknown) => number;
+
+function takerFor(reward: string, { onFailure = stop }: ComputeOptions): Take {
+  return (target, score) => {
+    if (typeof score === 'number' && Number.isFinite(score)) return score;
+    const got = typeof score === 'number' ? String(score) : describe(score);
+    const reason =
+      score instanceof NoScore
+        ? score.reason
+        : `gives ${got} at ${place(target.origin)}, expected a finite number`;
+    onFailure({ reward, target, reason });
+    return NaN;
+  };
+}
+
+function stop({ reward, target, reason }: Failure): never {
+  throw new PrefgradError(
+    `reward ${reward}: ${reason}; ${excerpt(target.completion)}; the command rewards lists all such rows`,
+  );
+}
+
+interface Distinct {
+  readonly target: RewardTarget;
+  readonly places: number[];
+}
+
+/** A reward of texts, each distinct one once, from the cache where it is known there. */
+async function scoreTexts(
+  targets: readonly RewardTarget[],
+  distinct: readonly Distinct[],
+  reward: TextReward,
+  take: Take,
+  { cache, concurrency = 8, signal }: ComputeOptions,
+  onDone: (done: number) => void,
+): Promise<Float64Array> {
+  const values = new Float64Array(targets.length);
+  const bound = cache === undefined ? undefined : await cacheOf(reward, cache);
+  const [size, parallel] =
+    'scoreBatch' in reward ? [reward.batchSize, reward.parallel] : [1, Math.max(concurrency, 1)];
+  let done = 0;
+  const settle = async ({ places }: Distinct, score: number, text: string | undefined) => {
+    for (const i of places) values[i] = score;
+    if (text !== undefined && !Number.isNaN(score)) await bound?.set(text, score);
+    done++;
+  };
+  const scoreGroup = async (group: readonly Pending[]) => {
+    const scores = await ask(
+      reward,
+      group.map(({ one }) => one.target),
+      signal,
+    );
+    for (const [i, { one, text }] of group.entries()) await settle(one, take(one.target, scores[i]), text);
+  };
+  try {
+    let pending: Pending[] = [];
+    for (const [i, one] of distinct.entries()) {
+      const text = bound && (await contentHash([one.target.prompt, one.target.completion]));
+      const known = text === undefined ? undefined : await bound?.get(text);
+      if (known === undefined) pending.push({ one, text });
+      else await settle(one, known, undefined);
+      if (pending.length === size * parallel || i === distinct.length - 1) {
+        signal?.throwIfAborted();
+        await Promise.all(chunks(pending, size).map(scoreGroup));
+        pending = [];
+        onDone(done);
+      }
+    }
+  } finally {
+    await cache?.flush?.();
+  }
+  return values;
+}
+
+interface Pending {
+  readonly one: Distinct;
+  /** Its key in the cache. */
+  readonly text: string | undefined;
+}
+
+/** What a reward says of some texts. */
+async function ask(
+  reward: TextReward,
+  targets: readonly RewardTarget[],
+  signal: AbortSignal | undefined,
+): Promise<readonly unknown[]> {
+  if ('scoreBatch' in reward) return reward.scoreBatch(targets, signal);
+  return Promise.all(
+    targets.map(async ({ prompt, completion, origin }) => {
+      try {
+        return await reward.score(prompt, completion);
+      } catch (error) {
+        const detail = error instanceof Error ? error.message : String(error);
+        return new NoScore(`fails at ${place(origin)}: ${detail}`);
+      }
+    }),
+  );
 }
 
 function distinctTexts(targets: readonly RewardTarget[]): Distinct[] {
@@ -136,6 +232,12 @@ function distinctTexts(targets: readonly RewardTarget[]): Distinct[] {
   return [...found.values()];
 }
 
+function chunks<T>(items: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) =>
+    items.slice(i * size, (i + 1) * size),
+  );
+}
+
 /** The cache as one reward sees it. */
 interface BoundCache {
   get(text: string): number | undefined | Promise<number | undefined>;
@@ -146,37 +248,6 @@ async function cacheOf({ identity }: Reward, cache: RewardCache): Promise<BoundC
   if (identity === undefined) return undefined;
   const reward = await contentHash(identity);
   return { get: (text) => cache.get(reward, text), set: (text, score) => cache.set(reward, text, score) };
-}
-
-async function scoreOne(
-  reward: Reward,
-  target: RewardTarget,
-  cache: BoundCache | undefined,
-): Promise<number> {
-  if (cache === undefined) return callReward(reward, target);
-  const text = await contentHash([target.prompt, target.completion]);
-  const known = await cache.get(text);
-  if (known !== undefined) return known;
-  const score = await callReward(reward, target);
-  await cache.set(text, score);
-  return score;
-}
-
-async function callReward(reward: Reward, { prompt, completion, origin }: RewardTarget): Promise<number> {
-  let score: unknown;
-  try {
-    score = await reward.score(prompt, completion);
-  } catch (error) {
-    const detail = error instanceof Error ? error.message : String(error);
-    throw new PrefgradError(
-      `reward ${reward.name}: fails at ${place(origin)}: ${detail}; ${excerpt(completion)}`,
-    );
-  }
-  if (typeof score === 'number' && Number.isFinite(score)) return score;
-  const got = typeof score === 'number' ? String(score) : describe(score);
-  throw new PrefgradError(
-    `reward ${reward.name}: gives ${got} at ${place(origin)}, expected a finite number; ${excerpt(completion)}`,
-  );
 }
 
 function describe(value: unknown): string {

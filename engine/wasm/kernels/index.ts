@@ -4,6 +4,8 @@ export * from './gemm';
 export * from './gemv';
 export * from './micro';
 export * from './pack';
+export * from './blocks';
+export * from './blockProducts';
 export * from './attention';
 export * from './attentionGrad';
 export * from './elementwise';

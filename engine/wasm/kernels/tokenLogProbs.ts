@@ -2,6 +2,7 @@
 // at a time. Logits are computed transposed, [vocabulary, tokens]: each row of weight is then packed once, by the
 // thread that multiplies it, hidden is packed once for all, and four tokens are one vector.
 
+import { floatRows } from './blocks';
 import { gemmBlock, padded } from './gemm';
 import { exp4, logf } from './math';
 import { addressAt, intAt, nextTask } from './record';
@@ -66,7 +67,8 @@ export function fillRow(to: usize, x: f32, n: i32): void {
  * State of each group of the vocabulary, and each label's logit. The groups are the same whatever the threads.
  * Fields: 1 hidden, packed by packB as [C, N] · 2 weight [V, C] · 3 labels [N] · 4 N · 5 C · 6 V ·
  * 7 rows of weight in a group · 8 states [group][2 or 5][stride] · 9 stride in bytes · 10 statistics ·
- * 11 label logits [stride] · 12 scratch · 13 bytes of scratch of each thread · 14 bytes of them for gemmBlock
+ * 11 label logits [stride] · 12 scratch · 13 bytes of scratch of each thread · 14 bytes of them for gemmBlock ·
+ * 15 format of weight · 16 bytes of its rows · 17 bytes of scratch before a block of its rows that is unpacked
  */
 export function tokenLogProbsGroups(p: usize, thread: i32, threads: i32): void {
   const hidden = addressAt(p, 1), weight = addressAt(p, 2), labels = addressAt(p, 3);
@@ -75,6 +77,7 @@ export function tokenLogProbsGroups(p: usize, thread: i32, threads: i32): void {
   const labelLogits = addressAt(p, 11), scratch = addressAt(p, 12) + <usize>thread * addressAt(p, 13);
   const blockMax = scratch + addressAt(p, 14), logits = blockMax + stride;
   if (N == 0) return;
+  const format = intAt(p, 15), rowBytes = addressAt(p, 16), unpacked = scratch + addressAt(p, 17);
   const width = padded(N), groups = (V + rows - 1) / rows, ldw = <usize>C << 2;
   for (let group = nextTask(p); group < groups; group = nextTask(p)) {
     const state = states + <usize>group * stride * stateRows(statistics);
@@ -83,7 +86,8 @@ export function tokenLogProbsGroups(p: usize, thread: i32, threads: i32): void {
     const end = min(V, (group + 1) * rows);
     for (let v0 = group * rows; v0 < end; v0 += MC) {
       const m = min(MC, end - v0);
-      gemmBlock(weight + <usize>v0 * ldw, ldw, false, hidden, 0, width, 0, logits, stride, m, width, C, 0, 0, scratch);
+      const block = floatRows(format, weight + <usize>v0 * rowBytes, rowBytes, m, C, unpacked);
+      gemmBlock(block, ldw, false, hidden, 0, width, 0, logits, stride, m, width, C, 0, 0, scratch);
       fillRow(blockMax, -f32.MAX_VALUE, width);
       for (let v = 0; v < m; v++) maxLogits(blockMax, logits + <usize>v * stride, width);
       raiseMax(state, stride, blockMax, width, statistics);
@@ -165,7 +169,8 @@ function copyPadded(to: usize, from: usize, n: i32, width: i32): void {
  * Fields: 1 hidden, packed by packB as [C, N] · 2 hidden, packed by packB as [N, C] · 3 weight [V, C] · 4 labels [N] ·
  * 5 lses [N] · 6 dLogps [N] · 7 N · 8 C · 9 first row of the chunk · 10 rows of the chunk ·
  * 11 dLogits [rows][stride] · 12 stride in bytes · 13 dWeight [V, C] · 14 accumulate [V, C] or 0 (may be dWeight) ·
- * 15 scratch · 16 bytes of scratch of each thread · 17 bytes of them for gemmBlock
+ * 15 scratch · 16 bytes of scratch of each thread · 17 bytes of them for gemmBlock · 18 format of weight ·
+ * 19 bytes of its rows · 20 bytes of scratch before a block of its rows that is unpacked. dWeight 0: it is frozen.
  */
 export function tokenLogProbsGradChunk(p: usize, thread: i32, threads: i32): void {
   const hiddenT = addressAt(p, 1), hidden = addressAt(p, 2), weight = addressAt(p, 3), labels = addressAt(p, 4);
@@ -173,13 +178,16 @@ export function tokenLogProbsGradChunk(p: usize, thread: i32, threads: i32): voi
   const stride = addressAt(p, 12), base = addressAt(p, 14);
   const scratch = addressAt(p, 15) + <usize>thread * addressAt(p, 16);
   const lses = scratch + addressAt(p, 17), dLogps = lses + stride;
+  const dWeight = addressAt(p, 13), format = intAt(p, 18), rowBytes = addressAt(p, 19);
+  const unpacked = scratch + addressAt(p, 20);
   const width = padded(N), ldw = <usize>C << 2, tasks = (rows + MC - 1) / MC;
   copyPadded(lses, addressAt(p, 5), N, width);
   copyPadded(dLogps, addressAt(p, 6), N, width);
   for (let task = nextTask(p); task < tasks; task = nextTask(p)) {
     const m = min(MC, rows - task * MC), v0 = first + task * MC, at = <usize>v0 * ldw;
     const dLogits = addressAt(p, 11) + <usize>(task * MC) * stride;
-    if (N) gemmBlock(weight + at, ldw, false, hiddenT, 0, width, 0, dLogits, stride, m, width, C, 0, 0, scratch);
+    const block = N ? floatRows(format, weight + <usize>v0 * rowBytes, rowBytes, m, C, unpacked) : 0;
+    if (N) gemmBlock(block, ldw, false, hiddenT, 0, width, 0, dLogits, stride, m, width, C, 0, 0, scratch);
     for (let v = 0; v < m; v++) logitGradients(dLogits + <usize>v * stride, lses, dLogps, width);
     for (let i: usize = 0; i < <usize>N; i++) {
       const v = load<i32>(labels + (i << 2)) - v0;
@@ -187,7 +195,8 @@ export function tokenLogProbsGradChunk(p: usize, thread: i32, threads: i32): voi
       const label = dLogits + <usize>v * stride + (i << 2);
       store<f32>(label, load<f32>(label) + load<f32>(dLogps + (i << 2)));
     }
-    const to = addressAt(p, 13) + at;
+    if (dWeight == 0) continue;
+    const to = dWeight + at;
     gemmBlock(dLogits, stride, false, hidden, 0, padded(C), 0, to, ldw, m, C, N, base ? base + at : 0, ldw, scratch);
   }
 }

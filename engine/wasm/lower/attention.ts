@@ -1,6 +1,7 @@
 import type { Attrs } from '../../op.ts';
 import type { TensorType } from '../../shape.ts';
-import type { Call, Field, LowerArgs, Lowering, Operand, Span } from '../call.ts';
+import { SEGMENT_WIDTH } from '../../ops/attention.ts';
+import type { Call, Field, LowerArgs, Lowering, Operand, RunNumbers, Span } from '../call.ts';
 import { address, float, int, numberAttr, operand, rowsOf } from '../call.ts';
 
 // These follow kernels/attentionParts.ts.
@@ -72,6 +73,19 @@ function commonFields(inputs: readonly Operand[], sizes: Sizes, memory: Span, sc
   ];
 }
 
+/** Flops of so many products over the pairs of a query and a key that it sees (ops/attention.ts). */
+function pairFlops(products: number, { heads, headDim }: Sizes, segments: Operand) {
+  return ({ ints }: RunNumbers): number => {
+    const table = ints(segments);
+    let pairs = 0;
+    for (let s = 0; s < table.length; s += SEGMENT_WIDTH) {
+      const [, queries = 0, , keys = 0, , prefix = 0] = table.subarray(s, s + SEGMENT_WIDTH);
+      pairs += queries * (prefix + keys - queries + (queries + 1) / 2);
+    }
+    return 2 * products * heads * headDim * pairs;
+  };
+}
+
 const attention: Lowering = {
   workspace: (inputs, attrs, threads) => forwardSpans(0, sizesOf(inputs, attrs), threads).end,
   lower({ inputs, outputs, attrs, threads, workspace }: LowerArgs): Call[] {
@@ -90,6 +104,7 @@ const attention: Lowering = {
       fields,
       reads: [...inputs, packedK, packedV],
       writes: [out, lse, scratch],
+      flops: pairFlops(2, sizes, operand(inputs, 3)),
     };
     if (sizes.queryRows <= FEW) return [attend];
     return [{ kernel: 'attentionPack', fields, reads: inputs.slice(1), writes: [packedK, packedV] }, attend];
@@ -148,6 +163,7 @@ const attentionGrad: Lowering = {
         fields,
         reads: [segments, ...packed],
         writes: [dk, dv, dqParts, scratch],
+        flops: pairFlops(5, sizes, segments),
       },
       { kernel: 'attentionGradQueries', fields, reads: [segments, dqParts], writes: [dq, scratch] },
     ];

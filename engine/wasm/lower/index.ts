@@ -11,6 +11,7 @@ import { activationLowerings } from './activation.ts';
 import { tokenLogProbsLowerings } from './tokenLogProbs.ts';
 import { softmaxLowerings } from './softmax.ts';
 import { optimizerLowerings } from './optimizer.ts';
+import { blockLowerings } from './blocks.ts';
 import { dropoutLowerings } from './dropout.ts';
 
 /** How each op runs on WebAssembly, by name. */
@@ -20,6 +21,7 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
   ...layoutLowerings,
   ...rowsLowerings,
   ...matmulLowerings,
+  ...blockLowerings,
   ...attentionLowerings,
   ...normLowerings,
   ...ropeLowerings,

@@ -3,6 +3,7 @@ import { accumulateOf, baseOf } from '../../ops/inputs.ts';
 import type { TensorType } from '../../shape.ts';
 import type { Call, Field, LowerArgs, Lowering, Operand, Span } from '../call.ts';
 import { address, flag, int, operand, rowsOf, widthOf } from '../call.ts';
+import { PACK_SCRATCH, formatOf, gemvScratch, packCall, rowBytesOf } from './blocks.ts';
 
 /** Columns of one packed panel of B (kernels/tileSize.ts). */
 const PANEL = 8;
@@ -24,6 +25,8 @@ interface Product {
   readonly k: number;
   readonly transposeA: boolean;
   readonly transposeB: boolean;
+  /** B is stored in blocks, along its rows as they lie. */
+  readonly blocks: boolean;
 }
 
 type Plan =
@@ -31,7 +34,10 @@ type Plan =
   /** B's columns are packed in turns of `columns`. */
   | { readonly kind: 'packed'; readonly columns: number };
 
-function productOf([a, b]: readonly { readonly shape: readonly number[] }[], attrs: Attrs): Product {
+function productOf(
+  [a, b]: readonly { readonly shape: readonly number[]; readonly blocks?: unknown }[],
+  attrs: Attrs,
+): Product {
   const transposeA = attrs.transposeA === true;
   const transposeB = attrs.transposeB === true;
   const [rows = 0, columns = 0] = a?.shape ?? [];
@@ -41,23 +47,24 @@ function productOf([a, b]: readonly { readonly shape: readonly number[] }[], att
     n: b?.shape[transposeB ? 0 : 1] ?? 0,
     transposeA,
     transposeB,
+    blocks: b?.blocks !== undefined,
   };
 }
 
-function planOf({ m, n, k, transposeA, transposeB }: Product): Plan {
+function planOf({ m, n, k, transposeA, transposeB, blocks }: Product): Plan {
   const few = m <= (transposeB ? FEW_ROWS.transposeB : FEW_ROWS.plain) && (!transposeA || m === 1);
-  if (few || n === 1) return { kind: 'gemv' };
-  if (!transposeB && n % PANEL === 0 && 4 * n * k <= SMALL_BYTES) return { kind: 'direct' };
+  if (blocks ? few && transposeB : few || n === 1) return { kind: 'gemv' };
+  if (!blocks && !transposeB && n % PANEL === 0 && 4 * n * k <= SMALL_BYTES) return { kind: 'direct' };
   const most = Math.max(PANEL, Math.floor(PACKED_BYTES / (4 * Math.max(k, 1) * PANEL)) * PANEL);
-  return { kind: 'packed', columns: roundUp(Math.ceil(n / Math.ceil(n / most)), PANEL) };
+  return { kind: 'packed', columns: roundUp(Math.ceil(n / Math.ceil(n / most)), blocks ? 64 : PANEL) };
 }
 
 const packedBytes = ({ k }: Product, columns: number): number => roundUp(4 * k * columns, 64);
 
 function workspaceOf(product: Product, threads: number): number {
   const plan = planOf(product);
-  if (plan.kind === 'gemv') return 0;
-  const scratch = threads * gemmScratch(product.k);
+  if (plan.kind === 'gemv') return product.blocks ? threads * gemvScratch(product.k) : 0;
+  const scratch = threads * (gemmScratch(product.k) + (product.blocks ? PACK_SCRATCH : 0));
   return plan.kind === 'packed' ? packedBytes(product, plan.columns) + scratch : scratch;
 }
 
@@ -69,6 +76,24 @@ interface Operands {
   readonly base: Operand | undefined;
   readonly rows: Field;
   readonly inner: Field;
+}
+
+/** As gemvCalls where W is in blocks. */
+function gemvBlocksCall(
+  { n, k }: Product,
+  { a, b, c, bias, base, rows, inner }: Operands,
+  workspace: Span,
+): Call {
+  return {
+    kernel: 'gemvRowsBlocks',
+    fields: [
+      ...[address(a), int(4 * k), address(b), int(rowBytesOf(b.type)), address(c), int(4 * n)],
+      ...[address(base), address(bias), rows, int(n), inner, int(formatOf(b.type)), address(workspace)],
+    ],
+    reads: present(a, b, bias, base),
+    writes: [c, workspace],
+    flops: (run) => 2 * run.of(rows) * n * run.of(inner),
+  };
 }
 
 /** A row (or, for N = 1, a column) of numbers times a matrix that is read once. */
@@ -98,6 +123,7 @@ function gemvCalls(product: Product, { a, b, c, bias, base, rows, inner }: Opera
       ],
       reads: present(a, b, bias, base),
       writes: [c],
+      flops: (run) => 2 * run.of(rows) * n * run.of(inner),
     },
   ];
 }
@@ -116,25 +142,13 @@ function gemmCalls(
   const taken = plan.kind === 'packed' ? packedBytes(product, columns) : 0;
   const packed = { address: workspace.address, bytes: taken };
   const scratch = { address: workspace.address + taken, bytes: threads * gemmScratch(k) };
+  const unpacking = { address: scratch.address + scratch.bytes, bytes: threads * PACK_SCRATCH };
   const ldb = 4 * (transposeB ? k : n);
   const calls: Call[] = [];
   for (let j = 0; j < n; j += columns) {
     const width = Math.min(columns, n - j);
     if (plan.kind === 'packed')
-      calls.push({
-        kernel: 'packB',
-        fields: [
-          address(b, transposeB ? j * ldb : 4 * j),
-          address(packed),
-          inner,
-          int(width),
-          int(ldb),
-          flag(transposeB),
-          rows,
-        ],
-        reads: [b],
-        writes: [packed],
-      });
+      calls.push(packCall(b, packed, { inner, rows, first: j, width, transposed: transposeB }, unpacking));
     calls.push({
       kernel: 'gemm',
       fields: [
@@ -155,6 +169,7 @@ function gemmCalls(
       ],
       reads: present(a, plan.kind === 'packed' ? packed : b, bias, base),
       writes: [c, scratch],
+      flops: (run) => 2 * run.of(rows) * width * run.of(inner),
     });
   }
   return calls;
@@ -164,7 +179,8 @@ function gemmCalls(
 function productCalls(product: Product, operands: Operands, args: LowerArgs): Call[] {
   if (product.m === 0 || product.n === 0) return [];
   const plan = planOf(product);
-  return plan.kind === 'gemv' ? gemvCalls(product, operands) : gemmCalls(product, operands, plan, args);
+  if (plan.kind !== 'gemv') return gemmCalls(product, operands, plan, args);
+  return product.blocks ? [gemvBlocksCall(product, operands, args.workspace)] : gemvCalls(product, operands);
 }
 
 const matmul: Lowering = {

@@ -1,6 +1,7 @@
 import { accumulateOf, baseOf } from '../../ops/inputs.ts';
 import type { Call, Lowering, Operand } from '../call.ts';
 import { address, int, operand, rowsOf, widthOf } from '../call.ts';
+import { formatOf, rowBytesOf } from './blocks.ts';
 import { copyCall, fillCall } from './layout.ts';
 
 /** A call over the rows of `indexed`, the operand that has one row for each of the index. */
@@ -19,7 +20,10 @@ export const rowsLowerings: Record<string, Lowering> = {
   gatherRows: {
     lower({ inputs, outputs }) {
       const [x, index, y] = [operand(inputs, 0), operand(inputs, 1), operand(outputs, 0)];
-      return [rowsCall('gatherRows', x, index, y, y)];
+      const call = rowsCall('gatherRows', x, index, y, y);
+      if (x.type.blocks === undefined) return [call];
+      const fields = [...call.fields, int(formatOf(x.type)), int(rowBytesOf(x.type))];
+      return [{ ...call, kernel: 'gatherRowsBlocks', fields }];
     },
   },
   scatterAddRows: {

@@ -1,6 +1,7 @@
 import type { TensorType } from '../../shape.ts';
 import type { Call, LowerArgs, Lowering, Operand, Span } from '../call.ts';
 import { address, flag, int, operand, rowsOf } from '../call.ts';
+import { PACK_SCRATCH, formatOf, packCall, rowBytesOf } from './blocks.ts';
 import { gemmScratch } from './matmul.ts';
 
 /** Rows of weight whose logits one task computes at a time (MC of kernels/tileSize.ts). */
@@ -55,10 +56,12 @@ function forwardSizes(inputs: readonly TensorType[], statistics: boolean, thread
   const { c, v, stride } = sizesOf(inputs);
   const groupRows = roundUp(Math.ceil(v / Math.min(MOST_GROUPS, Math.ceil(v / BLOCK))), BLOCK);
   const groups = Math.ceil(v / groupRows);
-  const scratch = gemmScratch(c) + stride + BLOCK * stride;
+  const unpacked = gemmScratch(c) + stride + BLOCK * stride;
+  const scratch = unpacked + unpackedBytes(inputs);
   return {
     groupRows,
     groups,
+    unpacked,
     scratch,
     // Packed hidden, states, label logits, scratch.
     spans: [c * stride, groups * (statistics ? 5 : 2) * stride, stride, threads * scratch],
@@ -72,7 +75,13 @@ const tokenLogProbs: Lowering = {
     const types = inputs.map((i) => i.type);
     const wanted = attrs.statistics === true;
     const { n, c, v, stride } = sizesOf(types);
-    const { groupRows, groups, scratch: scratchBytes, spans } = forwardSizes(types, wanted, threads);
+    const {
+      groupRows,
+      groups,
+      unpacked,
+      scratch: scratchBytes,
+      spans,
+    } = forwardSizes(types, wanted, threads);
     const [packed, states, labelLogits, scratch] = cut(workspace.address, spans);
     const [hidden, weight, labels] = [operand(inputs, 0), operand(inputs, 1), operand(inputs, 2)];
     const [logps, lses] = [operand(outputs, 0), operand(outputs, 1)];
@@ -98,9 +107,11 @@ const tokenLogProbs: Lowering = {
           address(scratch),
           int(scratchBytes),
           int(gemmScratch(c)),
+          ...[int(formatOf(weight.type)), int(rowBytesOf(weight.type)), int(unpacked)],
         ],
         reads: [packed, weight, labels],
         writes: [states, labelLogits, scratch],
+        flops: (run) => 2 * run.of(rows) * c * v,
       },
       {
         kernel: 'tokenLogProbsMerge',
@@ -123,16 +134,23 @@ const tokenLogProbs: Lowering = {
   },
 };
 
+/** Scratch for a block of rows of weight, where it is not stored as floats. */
+const unpackedBytes = ([, weight]: readonly TensorType[]): number =>
+  weight?.blocks === undefined ? 0 : 4 * BLOCK * (weight.shape[1] ?? 0);
+
 function gradientSizes(inputs: readonly TensorType[], threads: number) {
   const { n, c, v, stride } = sizesOf(inputs);
   const fitting = Math.floor(DLOGITS_BYTES / (BLOCK * Math.max(stride, 64)) / 8) * 8;
   const chunk = Math.min(roundUp(v, BLOCK), BLOCK * Math.min(MOST_BLOCKS, Math.max(8, fitting)));
   const gemmBytes = gemmScratch(Math.max(n, c, chunk));
-  const scratch = gemmBytes + 2 * stride;
+  const unpacked = gemmBytes + 2 * stride;
+  const packing = inputs[1]?.blocks === undefined ? 0 : PACK_SCRATCH;
+  const scratch = Math.max(unpacked + unpackedBytes(inputs), packing);
   const width = roundUp(c, 8);
   return {
     chunk,
     gemmBytes,
+    unpacked,
     scratch,
     // Hidden packed as [C, N] and as [N, C], the chunk of weight, dLogits, scratch.
     spans: [c * stride, 4 * n * width, 4 * chunk * width, chunk * stride, threads * scratch],
@@ -143,32 +161,26 @@ function gradientSizes(inputs: readonly TensorType[], threads: number) {
 function gradientCalls({ inputs, outputs, threads, workspace }: LowerArgs): Call[] {
   const types = inputs.map((i) => i.type);
   const { c, v, stride } = sizesOf(types);
-  const { chunk, gemmBytes, scratch: scratchBytes, spans } = gradientSizes(types, threads);
+  const { chunk, gemmBytes, unpacked, scratch: scratchBytes, spans } = gradientSizes(types, threads);
   const [hiddenT, packed, packedWeight, dLogits, scratch] = cut(workspace.address, spans);
   if (!hiddenT || !packed || !packedWeight || !dLogits || !scratch) return [];
   const [hidden, weight, labels] = [operand(inputs, 0), operand(inputs, 1), operand(inputs, 2)];
   const [lses, dLogps, base] = [operand(inputs, 3), operand(inputs, 4), inputs[5]];
-  const [dHidden, dWeight] = [operand(outputs, 0), operand(outputs, 1)];
+  const [dHidden, dWeight] = [operand(outputs, 0), outputs[1]];
+  const rowBytes = rowBytesOf(weight.type);
   const rows = rowsOf(hidden.type);
-  const calls = [packHidden(hidden, hiddenT, c, true), packHidden(hidden, packed, c, false)];
+  const calls = [packHidden(hidden, hiddenT, c, true)];
+  if (dWeight) calls.push(packHidden(hidden, packed, c, false));
   for (let first = 0; first < v; first += chunk) {
     const count = Math.min(chunk, v - first);
-    const offset = 4 * first * c;
+    const part = (whole: Span, bytes = 4 * c): Span => ({
+      address: whole.address + bytes * first,
+      bytes: bytes * count,
+    });
+    const weights = { ...part(weight, rowBytes), type: weight.type };
+    const columns = { inner: int(count), rows, first: 0, width: c, transposed: false };
     calls.push(
-      {
-        kernel: 'packB',
-        fields: [
-          address(weight, offset),
-          address(packedWeight),
-          int(count),
-          int(c),
-          int(4 * c),
-          flag(false),
-          rows,
-        ],
-        reads: [weight],
-        writes: [packedWeight],
-      },
+      packCall(weights, packedWeight, columns, scratch),
       {
         kernel: 'tokenLogProbsGradChunk',
         fields: [
@@ -189,9 +201,20 @@ function gradientCalls({ inputs, outputs, threads, workspace }: LowerArgs): Call
           address(scratch),
           int(scratchBytes),
           int(gemmBytes),
+          ...[int(formatOf(weight.type)), int(rowBytes), int(unpacked)],
         ],
-        reads: [hiddenT, packed, weight, labels, lses, dLogps, ...(base ? [base] : [])],
-        writes: [dLogits, dWeight, scratch],
+        reads: [
+          hiddenT,
+          weights,
+          labels,
+          lses,
+          dLogps,
+          ...(dWeight ? [packed] : []),
+          ...(base ? [part(base)] : []),
+        ],
+        writes: [dLogits, scratch, ...(dWeight ? [part(dWeight)] : [])],
+        // The logits again, and dWeight.
+        flops: (run) => (dWeight ? 4 : 2) * run.of(rows) * c * count,
       },
       {
         // dHidden [N, C] += dLogits [N, count] · weight [count, C]; dLogits lie transposed.
@@ -214,6 +237,7 @@ function gradientCalls({ inputs, outputs, threads, workspace }: LowerArgs): Call
         ],
         reads: [dLogits, packedWeight, ...(first === 0 ? [] : [dHidden])],
         writes: [dHidden, scratch],
+        flops: (run) => 2 * run.of(rows) * c * count,
       },
     );
   }

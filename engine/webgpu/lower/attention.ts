@@ -9,6 +9,7 @@ const THREADS = 128;
 const WIDEST = 256;
 /** Queries of a head that a workgroup prepares. */
 const PREPARED = 8;
+const TEAM = THREADS / PREPARED;
 
 /** Rows of a tile whose workgroup is `across` threads wide. */
 const rowsOfTile = (across: number): number => (4 * THREADS) / across;
@@ -123,7 +124,8 @@ const attentionGrad: Lowering = {
     };
     const reads = { q, k, v, segments, dOut, stats };
     const prepare: Dispatch = {
-      ...{ shader, entry: 'prepare', constants, reads: { out, lse, dOut }, writes: { stats } },
+      ...{ shader, entry: 'prepare', constants: { ...constants, TEAM } },
+      ...{ reads: { out, lse, dOut }, writes: { stats } },
       workgroups: (rows) => groupList(Math.ceil((rows(q.type) * heads) / PREPARED)),
       flops: 2 * queries * heads * headDim,
     };

@@ -6,8 +6,13 @@ import { operand } from '../dispatch.ts';
 
 const TILE = 64;
 const DEPTH = 16;
+/** As in shaders/matmulMatrices.wgsl: what is summed over at a time. */
+const MATRIX_STEP = 32;
 /** Up to this many rows, B is read once a row instead of being shared by a tile. */
 const FEW_ROWS = 4;
+const THREADS = 256;
+/** Threads that share the sum of a column of few rows. */
+const TEAM = 64;
 
 /** C[M, N] = A · B, whichever of them is given transposed; what is known of it before it runs. */
 export interface Product {
@@ -50,12 +55,14 @@ export function productOf(a: TensorType, b: TensorType, attrs: Attrs): Product {
 export function productDispatch(
   product: Product,
   operands: ProductOperands,
-  countOf: LowerArgs['countOf'],
+  { countOf, capabilities }: LowerArgs,
 ): Dispatch {
   const { m, n, k, transposeA, transposeB, rows, inner } = product;
   const { a, b, c, bias, base, sums } = operands;
   const few = m <= FEW_ROWS && sums === undefined;
-  const entry = !few ? 'tiled' : transposeB ? 'alongRows' : 'alongColumns';
+  const matrices = typeof capabilities.products === 'object';
+  const entry = few ? (transposeB ? 'alongRows' : 'alongColumns') : matrices ? 'matrices' : 'tiled';
+  const depth = matrices ? MATRIX_STEP : DEPTH;
   const counted = rows?.rows !== undefined || inner?.rows !== undefined;
   return {
     shader: 'matmul',
@@ -67,7 +74,8 @@ export function productDispatch(
       ...{ TRANSPOSE_A: Number(transposeA), TRANSPOSE_B: Number(transposeB) },
       ...{ HAS_BIAS: Number(bias !== undefined), HAS_BASE: Number(base !== undefined) },
       ...(sums ? { SUMS: sums.of === 'a' ? 1 : 2, HAS_SUMS_BASE: Number(sums.base !== undefined) } : {}),
-      EDGE: Number(counted || m % TILE > 0 || n % TILE > 0 || k % DEPTH > 0),
+      ...(entry === 'alongRows' ? { TEAM } : {}),
+      EDGE: Number(counted || m % TILE > 0 || n % TILE > 0 || k % depth > 0),
     },
     reads: {
       ...{ a, b },
@@ -78,7 +86,7 @@ export function productDispatch(
     writes: { c, ...(sums ? { sums: sums.y } : {}) },
     workgroups: (rowsOf) => {
       const height = rows ? rowsOf(rows) : m;
-      if (few) return [Math.ceil(n / (transposeB ? 4 : TILE)), height];
+      if (few) return [Math.ceil(n / (transposeB ? THREADS / TEAM : TILE)), height];
       return [Math.ceil(n / TILE), Math.ceil(height / TILE)];
     },
     flops: 2 * m * n * k,
@@ -86,18 +94,20 @@ export function productDispatch(
 }
 
 const matmul: Lowering = {
-  lower({ inputs, outputs, attrs, countOf }) {
+  lower(args) {
+    const { inputs, outputs, attrs } = args;
     const [a, b, c] = [operand(inputs, 0), operand(inputs, 1), operand(outputs, 0)];
     const product = productOf(a.type, b.type, attrs);
     if (product.m === 0 || product.n === 0) return [];
     const bias = attrs.bias === true ? operand(inputs, 2) : undefined;
     const base = baseOf(inputs, accumulateOf(attrs), 0);
-    return [productDispatch(product, { a, b, c, bias, base }, countOf)];
+    return [productDispatch(product, { a, b, c, bias, base }, args)];
   },
 };
 
 const weightGrad: Lowering = {
-  lower({ inputs, outputs, attrs, countOf }) {
+  lower(args) {
+    const { inputs, outputs, attrs } = args;
     const [x, dy] = [operand(inputs, 0), operand(inputs, 1)];
     const [c, dBias] = [operand(outputs, 0), operand(outputs, 1)];
     const accumulate = accumulateOf(attrs);
@@ -110,7 +120,7 @@ const weightGrad: Lowering = {
       y: dBias,
       base: baseOf(inputs, accumulate, 1),
     };
-    return [productDispatch(product, { a, b, c, base: baseOf(inputs, accumulate, 0), sums }, countOf)];
+    return [productDispatch(product, { a, b, c, base: baseOf(inputs, accumulate, 0), sums }, args)];
   },
 };
 

@@ -46,15 +46,10 @@ function chunksOf(weight: Operand, logits: Region, types: readonly TensorType[])
 const plain = { transposeA: false, transposeB: false } as const;
 
 /** Logits [N, count] = hidden · (rows of weight)ᵀ. */
-function logitDispatch(
-  hidden: Operand,
-  b: Region,
-  { count, logits: c }: Chunk,
-  countOf: LowerArgs['countOf'],
-) {
+function logitDispatch(hidden: Operand, b: Region, { count, logits: c }: Chunk, args: LowerArgs) {
   const [m = 0, k = 0] = hidden.type.shape;
   const product: Product = { ...plain, m, n: count, k, transposeB: true, rows: hidden.type };
-  return productDispatch(product, { a: hidden, b, c }, countOf);
+  return productDispatch(product, { a: hidden, b, c }, args);
 }
 
 function constantsOf(types: readonly TensorType[], rows: TensorType, countOf: LowerArgs['countOf']) {
@@ -71,7 +66,8 @@ const forwardSizes = (types: readonly TensorType[]): number[] => {
 
 const tokenLogProbs: Lowering = {
   workspace: (inputs) => cutBytes(forwardSizes(inputs)),
-  lower({ inputs, outputs, attrs, workspace, countOf }) {
+  lower(args) {
+    const { inputs, outputs, attrs, workspace, countOf } = args;
     const types = inputs.map((i) => i.type);
     const [hidden, weight, labels] = [operand(inputs, 0), operand(inputs, 1), operand(inputs, 2)];
     const [logps, lses] = [operand(outputs, 0), operand(outputs, 1)];
@@ -80,7 +76,7 @@ const tokenLogProbs: Lowering = {
     const wanted = attrs.statistics === true;
     const constants = { ...constantsOf(types, hidden.type, countOf), STATISTICS: Number(wanted) };
     return chunksOf(weight, logits, types).flatMap((chunk): Dispatch[] => [
-      logitDispatch(hidden, chunk.rowsOf(weight), chunk, countOf),
+      logitDispatch(hidden, chunk.rowsOf(weight), chunk, args),
       {
         shader: 'tokenLogProbs',
         entry: 'addChunk',
@@ -98,12 +94,13 @@ const tokenLogProbs: Lowering = {
 
 const tokenLogProbsGrad: Lowering = {
   workspace: (inputs) => sizesOf(inputs).logitBytes,
-  lower({ inputs, outputs, attrs, workspace, countOf }) {
+  lower(args) {
+    const { inputs, outputs, attrs, workspace, countOf } = args;
     const types = inputs.map((i) => i.type);
     const [hidden, weight, labels] = [operand(inputs, 0), operand(inputs, 1), operand(inputs, 2)];
     const [logSums, dLogps] = [operand(inputs, 3), operand(inputs, 4)];
     const base = baseOf(inputs, accumulateOf(attrs), 1);
-    const [dHidden, dWeight] = [operand(outputs, 0), operand(outputs, 1)];
+    const [dHidden, dWeight] = [operand(outputs, 0), outputs[1]];
     const { n, c } = sizesOf(types);
     const constants = constantsOf(types, hidden.type, countOf);
     return chunksOf(weight, workspace, types).flatMap((chunk, i): Dispatch[] => {
@@ -112,7 +109,7 @@ const tokenLogProbsGrad: Lowering = {
       const onHidden: Product = { ...plain, m: n, n: c, k: count, rows: hidden.type };
       const onWeight: Product = { ...plain, m: count, n: c, k: n, transposeA: true, inner: hidden.type };
       return [
-        logitDispatch(hidden, rows, chunk, countOf),
+        logitDispatch(hidden, rows, chunk, args),
         {
           shader: 'tokenLogProbs',
           entry: 'dLogits',
@@ -124,13 +121,17 @@ const tokenLogProbsGrad: Lowering = {
         productDispatch(
           onHidden,
           { a: logits, b: rows, c: dHidden, base: i > 0 ? dHidden : undefined },
-          countOf,
+          args,
         ),
-        productDispatch(
-          onWeight,
-          { a: logits, b: hidden, c: chunk.rowsOf(dWeight), base: base && chunk.rowsOf(base) },
-          countOf,
-        ),
+        ...(dWeight
+          ? [
+              productDispatch(
+                onWeight,
+                { a: logits, b: hidden, c: chunk.rowsOf(dWeight), base: base && chunk.rowsOf(base) },
+                args,
+              ),
+            ]
+          : []),
       ];
     });
   },

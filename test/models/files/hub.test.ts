@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { PrefgradError } from '../../../engine/errors.ts';
-import { parseHubReference } from '../../../models/files/hub.node.ts';
+import { parseHubReference } from '../../../models/files/hubReference.ts';
 import { openModelFiles } from '../../../models/files/open.ts';
 import { writeSafetensors } from '../../../models/files/safetensorsWriter.ts';
 import { memorySink } from '../../../models/files/source.ts';

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openModelFiles } from '../../../models/files/open.ts';
 import type { ModelFiles } from '../../../models/files/modelFiles.ts';
-import { saveModelFiles, type SavedModel } from '../../../models/files/save.node.ts';
+import { saveModelFiles } from '../../../models/files/save.node.ts';
+import type { SavedModel } from '../../../models/files/savedFiles.ts';
 import { needsShared, shared } from '../../shared.ts';
 
 let root = '';

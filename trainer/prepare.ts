@@ -1,27 +1,28 @@
-import { fileCache } from './cache.node.ts';
-import type { TrainConfig } from './config.ts';
+import type { TrainSettings } from './config.ts';
 import { Random } from './data/random.ts';
 import type { TokenizedCompletion, TokenizedRow } from './data/tokenized.ts';
 import { completionsOf } from './data/tokenized.ts';
-import { targetsOf } from './evaluation.ts';
 import type { Phase } from './events.ts';
 import type { Rewarded } from './losses/hpo.ts';
 import type { Loss } from './losses/loss.ts';
 import { meanOf } from './losses/loss.ts';
 import { makeLoss } from './makeLoss.ts';
+import type { ReferenceCache } from './reference.ts';
 import { referenceLogps } from './reference.ts';
-import type { Reward, RewardResult } from './rewards/index.ts';
-import { computeRewards, createRewards } from './rewards/index.ts';
-import type { Session } from './session.node.ts';
-import { readTensors } from './tensors.node.ts';
+import type { Reward, RewardCache, RewardResult } from './rewards/index.ts';
+import { computeRewards } from './rewards/index.ts';
+import { targetsOf } from './rewards/targets.ts';
+import type { Session } from './session.ts';
 import { ValueHead } from './valueHead.ts';
 
-type OnProgress = (phase: Phase, done: number, total: number) => void;
+interface Hooks {
+  readonly onProgress: (phase: Phase, done: number, total: number) => void;
+  readonly signal: AbortSignal;
+}
 
 /** What a run computes before its first step, besides the reference. */
 export interface Prepared {
   readonly loss: Loss;
-  readonly rewards: readonly Reward[];
   /** How the training set's rewards were normalised. */
   readonly normalization: RewardResult['normalization'];
 }
@@ -31,16 +32,17 @@ const VALUE_HEAD_STREAM = 0x76616c75;
 
 /** The loss, and for HPO its rewards and its value head. Errors: a reward that fails or is not finite. */
 export async function prepareLoss(
-  config: TrainConfig,
-  { model, device }: Session,
+  config: TrainSettings,
+  { model, device }: Pick<Session, 'model' | 'device'>,
   rows: readonly TokenizedRow[],
-  onProgress: OnProgress,
-  signal: AbortSignal,
+  rewards: readonly Reward[],
+  { onProgress, signal, cache }: Hooks & { readonly cache?: RewardCache | undefined },
 ): Promise<Prepared> {
-  const rewards = await createRewards(config.rewards);
-  if (config.method !== 'hpo') return { loss: makeLoss(config), rewards, normalization: new Map() };
+  if (config.method !== 'hpo') return { loss: makeLoss(config), normalization: new Map() };
 
   const { scores, total, normalization } = await computeRewards(rows.flatMap(targetsOf), rewards, {
+    cache,
+    signal,
     onProgress({ done, total: all }) {
       signal.throwIfAborted();
       onProgress('rewards', done, all);
@@ -63,25 +65,24 @@ export async function prepareLoss(
     device,
     path === null
       ? { uniform: () => random.uniform(), mean: meanOf([...total]) }
-      : { weights: await readTensors(path) },
+      : { weights: await (await import('./tensors.node.ts')).readTensors(path) },
   );
-  return { loss: makeLoss(config, { valueHead, rewardOf }), rewards, normalization };
+  return { loss: makeLoss(config, { valueHead, rewardOf }), normalization };
 }
 
 /** Reference log-probs of each row's completions under the weights that are loaded now; zeros where none are used. */
 export async function prepareReferences(
-  { model, device, weightsHash }: Session,
+  { model, device, weightsHash }: Pick<Session, 'model' | 'device' | 'weightsHash'>,
   loss: Loss,
   rows: readonly TokenizedRow[],
-  onProgress: OnProgress,
-  signal: AbortSignal,
+  { onProgress, signal, cache }: Hooks & { readonly cache?: ReferenceCache | undefined },
 ): Promise<(row: TokenizedRow) => readonly number[]> {
   // In a mixture a row comes several times.
   const distinct = [...new Set(rows)];
   const sequences = distinct.map((row) => loss.sequence(row));
   const logps = loss.usesReference
     ? await referenceLogps(model, device, sequences, {
-        cache: fileCache('reference'),
+        cache,
         weightsHash,
         onProgress: (done, total) => onProgress('reference', done, total),
         signal,

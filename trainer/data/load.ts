@@ -1,18 +1,16 @@
 import { PrefgradError } from '../../engine/errors.ts';
 import type { FileSource } from '../../models/files/source.ts';
 import type { ModelLimits } from '../../models/limits.ts';
-import type { DataPart, TrainSettings } from '../config.ts';
+import type { TrainSettings } from '../config.ts';
 import { needsKl } from '../config/losses.ts';
 import { completions, pairs, unpaired } from './convert.ts';
 import type { TextTokenizer } from './encode.ts';
 import { mix } from './mixture.ts';
 import { checkRows, lengthOf } from './modelLimits.ts';
 import { rowsOf } from './read.ts';
-import { checkData } from './read.node.ts';
 import type { Notes, Remark, Row } from './rows.ts';
 import { describeNotes, noNotes } from './rows.ts';
 import { SeenRows } from './seen.ts';
-import { findData, type DataFile } from './source.node.ts';
 import { chain, type Stage } from './stage.ts';
 import { RowTokenizer, type TokenizeOptions } from './tokenize.ts';
 import type { TokenizedRow } from './tokenized.ts';
@@ -24,6 +22,14 @@ export interface LoadedRows extends Notes {
   readonly warnings: readonly string[];
 }
 
+/** A data file that can be read from its start again and again. */
+export interface DataFile {
+  /** What notes and errors call it. */
+  readonly name: string;
+  /** The caller closes what it opened. */
+  open(): Promise<FileSource>;
+}
+
 /** Data as it was found and its beginning checked, before any model is there. */
 export interface FoundData {
   readonly parts: readonly { readonly file: DataFile; readonly weight: number | null }[];
@@ -33,28 +39,6 @@ export interface LoadHooks {
   /** Percent of what is to be read, or downloaded. */
   readonly onProgress?: (done: number, total: number) => void;
   readonly signal?: AbortSignal;
-}
-
-/**
- * Finds data: one path or https:// address, or several with their weights; what is on the web is downloaded. Errors: a
- * file that is not there; one whose beginning (64 MiB) is not valid, or which has no usable row, with file and line.
- */
-export async function findRows(
-  data: string | readonly DataPart[],
-  { onProgress, signal }: LoadHooks = {},
-): Promise<FoundData> {
-  const given = typeof data === 'string' ? [{ path: data, weight: null }] : data;
-  const parts: { file: DataFile; weight: number | null }[] = [];
-  for (const { path, weight } of given) {
-    signal?.throwIfAborted();
-    const percent = percentOf(onProgress);
-    const file = await findData(path, percent);
-    if (parts.some((part) => part.file.name === file.name))
-      throw new PrefgradError(`data: ${file.name} is there twice; name it once, with a weight`);
-    await checkData(file);
-    parts.push({ file, weight });
-  }
-  return { parts };
 }
 
 /**
@@ -81,7 +65,7 @@ export function loadRows(
     data,
     tokenizer,
     model,
-    { ...options, maxLength, seed, convert: conversion(settings, purpose) },
+    { ...options, maxLength, seed, columns: columnsOf(settings), convert: conversion(settings, purpose) },
     hooks,
   );
 }
@@ -98,7 +82,7 @@ export function loadRowsForScoring(
     data,
     tokenizer,
     model,
-    { maxLength, addBos, keepTexts: false, seed: 0, convert: undefined },
+    { maxLength, addBos, keepTexts: false, seed: 0, columns: [], convert: undefined },
     hooks,
   );
 }
@@ -109,10 +93,14 @@ async function load(
   { parts }: FoundData,
   tokenizer: TextTokenizer,
   model: ModelLimits,
-  options: TokenizeOptions & { readonly seed: number; readonly convert: Convert },
+  options: TokenizeOptions & {
+    readonly seed: number;
+    readonly columns: readonly string[];
+    readonly convert: Convert;
+  },
   { onProgress, signal }: LoadHooks,
 ): Promise<LoadedRows> {
-  const { maxLength, seed, convert } = options;
+  const { maxLength, seed, columns, convert } = options;
   const notes = noNotes();
   const rowTokenizer = new RowTokenizer(
     tokenizer,
@@ -134,7 +122,7 @@ async function load(
     let passed = 0;
     const onBytes = (bytes: number) => (passed += bytes);
     for (const source of sources)
-      for await (const some of rowsOf(source, notes, { seen, onBytes }))
+      for await (const some of rowsOf(source, notes, { seen, onBytes, columns }))
         for (const row of some) {
           signal?.throwIfAborted();
           take(stage.push(row));
@@ -197,7 +185,7 @@ function describeRemarks(remarks: readonly Remark[]): string[] {
 }
 
 /** Tells each whole percent once. */
-function percentOf(onProgress: LoadHooks['onProgress']): (done: number, total: number) => void {
+export function percentOf(onProgress: LoadHooks['onProgress']): (done: number, total: number) => void {
   let told = -1;
   return (done, total) => {
     const percent = Math.floor((100 * done) / Math.max(total, 1));
@@ -221,6 +209,9 @@ function contextWarning(
     ? ''
     : `${names}: ${given}the model's context is ${contextLength} tokens; ${full === 1 ? '1 row was' : `${full} rows were`} cut there`;
 }
+
+/** The columns that rewards take their numbers from. */
+const columnsOf = ({ rewards }: TrainSettings): string[] => rewards.flatMap(({ column }) => column ?? []);
 
 /** Rows as the method trains on them. Held-out pairs of SFT stay pairs, so that preference accuracy can be told. */
 function conversion({ method, hpo }: TrainSettings, purpose: 'train' | 'evaluate'): Convert {

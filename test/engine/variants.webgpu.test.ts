@@ -1,0 +1,184 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Program } from '../../engine/index.ts';
+import { ReferenceDevice, WebGpuDevice, compile, f32, ops, product, sum } from '../../engine/index.ts';
+import type { Op, Sample } from '../../engine/index.ts';
+import type { Capabilities } from '../../engine/webgpu/capabilities.ts';
+import { DAWN_FLAGS, loadDawn, requestDevice } from '../../engine/webgpu/gpu.ts';
+import { link, planFor } from '../../engine/webgpu/link.ts';
+import { Pipelines, shapeOf } from '../../engine/webgpu/pipelines.ts';
+import { shaderFiles } from '../../engine/webgpu/shaders.ts';
+import { emulatedGpu, halves, matricesOf, subgroupsOf } from './emulatedGpu.ts';
+import {
+  drawInputs,
+  drawWeights,
+  named,
+  poison,
+  reductionLength,
+  relativeError,
+  runOnce,
+  sampleProgram,
+} from './samples.ts';
+import { noWebGpu } from './webgpu.ts';
+
+const gpus = {
+  /** Dawn's checks of shaders and of calls, without a GPU. Its limits are those of the weakest adapters. */
+  none: await loadDawn(['backend=null', 'enable-dawn-features=allow_unsafe_apis']),
+  unguarded: await loadDawn([...DAWN_FLAGS, 'enable-dawn-features=disable_robustness']),
+};
+const noDawn = gpus.none ? '' : '(skipped: the package webgpu is not installed)';
+
+const plain: Capabilities = { workgroupStorage: 16384, subgroups: undefined, products: 'f32' };
+const variants: Record<string, Capabilities> = {
+  'workgroup memory and float32': plain,
+  'subgroups of 4 or more': { ...plain, subgroups: 4 },
+  'subgroups of 32, float16': { ...plain, subgroups: 32, products: 'f16' },
+  'subgroup matrices 16 × 16 × 16': { ...plain, subgroups: 32, products: { m: 16, n: 16, k: 16, lanes: 32 } },
+  'subgroup matrices 8 × 16 × 16': { ...plain, subgroups: 8, products: { m: 8, n: 16, k: 16, lanes: 32 } },
+  'subgroup matrices 8 × 8 × 8': { ...plain, products: { m: 8, n: 8, k: 8, lanes: 64 } },
+};
+
+const gradientOf = (op: Op) => ops.find((o) => o.name === `${op.name}Grad`);
+/** Each sample of the ops, of those whose gradient's op has none with the gradients. */
+const samples = ops.flatMap((op) =>
+  op.samples.map((sample, s) => ({ op, sample, s, gradients: gradientOf(op)?.samples.length === 0 })),
+);
+/** What no sample has: a long sum, products whose sizes the tiles divide, and of few rows. */
+const total = compile('total', { x: f32([300, 100]) }, ({ x }) => ({ outputs: { y: sum(x) } }));
+const products = [
+  { m: 128, k: 64 },
+  { m: 3, k: 50 },
+].flatMap(({ m, k }) =>
+  [false, true].map((transposed) =>
+    compile('product', { a: f32([m, k]), b: f32(transposed ? [64, k] : [k, 64]) }, ({ a, b }) => ({
+      outputs: { c: product(a, b, false, transposed) },
+    })),
+  ),
+);
+
+describe.skipIf(noDawn !== '')(`every pipeline compiles with default limits ${noDawn}`, () => {
+  async function deviceFor(capabilities: Capabilities): Promise<GPUDevice> {
+    const adapter = await gpus.none?.requestAdapter();
+    if (!adapter) throw new Error('there is no null adapter');
+    expect(adapter.limits.maxStorageBuffersPerShaderStage).toBe(8);
+    expect(adapter.limits.maxComputeWorkgroupStorageSize).toBe(16384);
+    return requestDevice(adapter, capabilities);
+  }
+
+  async function compileAll(device: GPUDevice, capabilities: Capabilities): Promise<Set<string>> {
+    const pipelines = new Pipelines(device, capabilities);
+    const programs = samples.map(({ op, sample }) => sampleProgram(op, sample, op.gradient !== undefined));
+    const dispatches = [...programs, total, ...products].flatMap((p) => link(planFor(p, capabilities), capabilities));
+    await Promise.all(dispatches.map((d) => pipelines.get(d, shapeOf(d, ({ home }) => home))));
+    return new Set(dispatches.map((d) => `${d.shader}.${d.entry}`));
+  }
+
+  for (const [name, capabilities] of Object.entries(variants))
+    it(name, async () => {
+      const device = await deviceFor(capabilities);
+      const errors: string[] = [];
+      device.addEventListener('uncapturederror', ({ error }) => errors.push(error.message));
+      const compiled = await compileAll(device, capabilities);
+      expect(errors).toEqual([]);
+      const matrices = typeof capabilities.products === 'object';
+      const entries = Object.entries(shaderFiles).flatMap(([file, text]) =>
+        [...text.matchAll(/@compute[^{]*?fn (\w+)/g)].map(([, entry]) => `${file}.${entry}`),
+      );
+      const tiled = matrices ? 'matmul.tiled' : 'matmul.matrices';
+      expect([...compiled].sort()).toEqual(
+        [...entries, 'matmul.matrices'].filter((entry) => entry !== tiled).sort(),
+      );
+      device.destroy();
+    });
+
+  it('and what a device has no feature for does not', async () => {
+    for (const name of ['subgroups of 32, float16', 'subgroup matrices 8 × 8 × 8']) {
+      const device = await deviceFor(plain);
+      await expect(compileAll(device, variants[name] ?? plain)).rejects.toThrow(
+        /shaders\/\w+\.wgsl, \w+, does not compile on this GPU: .*(extension|feature)/s,
+      );
+      device.destroy();
+    }
+  });
+
+  it('and results that are wrong keep a variant from being used', async () => {
+    // The null backend computes nothing.
+    const device = await WebGpuDevice.create({ gpu: gpus.none });
+    expect(device.capabilities).toEqual(plain);
+    expect(device.description).toMatch(/no sums in subgroups: sums on trial gave \S+ instead of -95 as totals/);
+    await device.dispose();
+  });
+});
+
+/** Runs a sample on a device and on the reference backend, and compares. */
+async function check(device: WebGpuDevice, op: Op, sample: Sample, gradients: boolean, exact = false) {
+  const program: Program = sampleProgram(op, sample, gradients);
+  const drawn = drawInputs(sample, 3).map((numbers) =>
+    numbers instanceof Float64Array && exact ? numbers.map((v) => Math.round(v * 256) / 256) : numbers,
+  );
+  const inputs = { ...named(drawn), ...(gradients ? drawWeights(op, sample) : {}) };
+  const want = await runOnce(new ReferenceDevice(), program, inputs);
+  const got = await runOnce(device, program, inputs);
+  const tolerance = 2e-6 * Math.sqrt(reductionLength(sample)) + 1e-6;
+  for (const [name, numbers] of Object.entries(want))
+    expect(relativeError(got[name] ?? new Float32Array(), numbers), `${op.name} ${name}`).toBeLessThan(tolerance);
+  expect(await runOnce(device, program, inputs), `${op.name} again`).toEqual(got);
+}
+
+describe.skipIf(noWebGpu !== '')(`without subgroups and without Dawn's robustness ${noWebGpu}`, () => {
+  let device: WebGpuDevice;
+  beforeAll(async () => {
+    device = await WebGpuDevice.create({ gpu: gpus.unguarded, subgroups: false });
+    expect(device.capabilities.subgroups).toBeUndefined();
+  });
+  afterAll(() => device.dispose());
+  for (const { op, sample, s, gradients } of samples)
+    it(`${op.name} ${s}`, async () => {
+      await poison(device);
+      await check(device, op, sample, gradients);
+    });
+});
+
+/** Samples of an op, by their numbers. */
+const some = (name: string, ...numbers: number[]) =>
+  samples.filter(({ op, s }) => op.name === name && (numbers.length === 0 || numbers.includes(s)));
+
+describe.skipIf(noWebGpu !== '')(`emulated on a software GPU ${noWebGpu}`, () => {
+  const sums = [
+    ...['layerNorm', 'layerNormGrad', 'softmax', 'softmaxGrad', 'reduce', 'globalNorm'].flatMap((n) => some(n, 0)),
+    ...some('tokenLogProbs', 1),
+  ];
+  for (const [lanes, least] of [
+    [8, 4],
+    [16, 16],
+    [32, 8],
+    [64, 64],
+    [128, 32],
+  ])
+    it(`sums in subgroups of ${lanes}, on an adapter with subgroups from ${least}`, async () => {
+      const device = await WebGpuDevice.create({ gpu: await emulatedGpu(subgroupsOf(lanes ?? 0, least)) });
+      expect(device.capabilities.subgroups).toBe(least);
+      for (const { op, sample } of sums) await check(device, op, sample, false);
+      await device.dispose();
+    });
+
+  const larger = [...some('matmul', 3, 7, 12), ...some('weightGrad', 1, 2), ...some('tokenLogProbs', 1)];
+  it('products of float16', async () => {
+    const device = await WebGpuDevice.create({ gpu: await emulatedGpu(halves), products: 'f16' });
+    expect(device.description).toMatch(/; products of float16$/);
+    for (const { op, sample } of larger) await check(device, op, sample, false, true);
+    await device.dispose();
+  });
+
+  for (const [shape, lanes] of [
+    [[16, 16, 16], 16],
+    [[8, 16, 16], 4],
+    [[8, 8, 8], 8],
+  ] as const)
+    it(`products by subgroup matrices ${shape.join(' × ')} in subgroups of ${lanes}`, async () => {
+      const gpu = await emulatedGpu(matricesOf(shape, lanes));
+      const device = await WebGpuDevice.create({ gpu, products: 'auto', subgroups: false });
+      expect(device.description).toMatch(/; products of float16 by subgroup matrices$/);
+      for (const { op, sample } of larger) await check(device, op, sample, false, true);
+      await device.dispose();
+    });
+});
