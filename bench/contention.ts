@@ -1,4 +1,5 @@
 import { cpus } from 'node:os';
+import { setTimeout } from 'node:timers/promises';
 
 /** Milliseconds that the machine's cores have been busy since it started. */
 const busy = (): number =>
@@ -15,4 +16,30 @@ export function watchOthers(): () => number {
     const others = busy() - busyBefore - (user + system) / 1000;
     return Math.max(0, others / (performance.now() - began));
   };
+}
+
+/** Seconds of each run, and the cores that others took meanwhile. */
+export interface Watched {
+  readonly seconds: readonly number[];
+  readonly others: number;
+}
+
+/** Watches others while this process measures. */
+export async function watched(measure: () => Promise<number[]>): Promise<Watched> {
+  const others = watchOthers();
+  return { seconds: await measure(), others: others() };
+}
+
+const IDLE = 300;
+
+/** As `watched` where processes that this one starts measure: others are watched before and after. */
+export async function watchedAround(measure: () => Promise<number[]>): Promise<Watched> {
+  const idle = async (): Promise<number> => {
+    const others = watchOthers();
+    await setTimeout(IDLE);
+    return others();
+  };
+  const before = await idle();
+  const seconds = await measure();
+  return { seconds, others: Math.max(before, await idle()) };
 }

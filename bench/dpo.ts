@@ -3,8 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseConfig } from '../trainer/config.ts';
 import { train } from '../trainer/train.node.ts';
-import type { DpoData } from './dpoData.ts';
-import { PAIRS } from './dpoData.ts';
+import { DPO_FILES, PAIRS } from './dpoData.ts';
 
 /** One epoch of DPO over the 12 pairs, in their order: AdamW, float32, as bench/peers/trlDpo.py has it. */
 export interface DpoRun {
@@ -27,13 +26,19 @@ export interface DpoTimes {
 
 const LINEAR = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'];
 
-/** Trains for one epoch in this process. */
-export async function timeDpo(data: DpoData, { batch, threads, lora }: DpoRun): Promise<DpoTimes> {
+/** Trains for one epoch in this process, on what prepareDpoData wrote. */
+export async function timeDpo({ batch, threads, lora }: DpoRun): Promise<DpoTimes> {
   const folder = await mkdtemp(join(tmpdir(), 'prefgrad-bench-'));
   // Reference log-probs are kept there: none of an earlier run may be found.
   process.env['HF_HOME'] = join(folder, 'cache');
   const config = parseConfig({
-    ...{ model: data.model, data: data.pairs, output_dir: join(folder, 'out'), method: 'dpo', beta: 0.1 },
+    ...{
+      model: DPO_FILES.model,
+      data: DPO_FILES.pairs,
+      output_dir: join(folder, 'out'),
+      method: 'dpo',
+      beta: 0.1,
+    },
     ...{ per_device_train_batch_size: batch, num_train_epochs: 1, train_sampling_strategy: 'sequential' },
     ...{ learning_rate: 1e-6, lr_scheduler_type: 'constant', max_grad_norm: 1, max_length: 1024 },
     ...{ logging_steps: 1, save_strategy: 'no', device: 'wasm', threads },

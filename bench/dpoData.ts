@@ -9,14 +9,14 @@ const SOURCE = join('runs', 'smollm2');
 const GGUF = join(SOURCE, 'SmolLM2-135M-Instruct.Q4_1.gguf');
 const ROWS = join(SOURCE, 'dpo_en_demo.json');
 
+const FOLDER = join('bench', 'build', 'dpo');
+/** Where they are written: a model's folder and a file of pairs, the same for prefgrad and TRL. */
+export const DPO_FILES = {
+  model: join(FOLDER, 'SmolLM2-135M-Instruct'),
+  pairs: join(FOLDER, 'pairs.jsonl'),
+} as const;
 export const PAIRS = 12;
 const MAX_TOKENS = 512;
-
-/** A model's folder and a file of pairs, the same for prefgrad and TRL. */
-export interface DpoData {
-  readonly model: string;
-  readonly pairs: string;
-}
 
 /** What must be done before the end-to-end runs can be measured, or nothing. */
 export const missingDpoData = (): string | undefined =>
@@ -34,9 +34,8 @@ interface DemoRow {
  * Writes SmolLM2-135M-Instruct as Transformers' folder in float32, and the first 12 real pairs of one turn whose
  * prompt and completion have at most 512 tokens on both sides, in ChatML. What is there is left as it is.
  */
-export async function prepareDpoData(folder: string): Promise<DpoData> {
-  const data = { model: join(folder, 'SmolLM2-135M-Instruct'), pairs: join(folder, 'pairs.jsonl') };
-  if (existsSync(join(data.model, 'config.json')) && existsSync(data.pairs)) return data;
+export async function prepareDpoData(): Promise<void> {
+  if (existsSync(join(DPO_FILES.model, 'config.json')) && existsSync(DPO_FILES.pairs)) return;
   const missing = missingDpoData();
   if (missing !== undefined) throw new Error(missing);
   const files = await openModelFiles(GGUF);
@@ -55,14 +54,13 @@ export async function prepareDpoData(folder: string): Promise<DpoData> {
         [chosen, rejected].every((text) => tokenizer.encode(prompt + text).length <= MAX_TOKENS),
       )
       .slice(0, PAIRS);
-    await mkdir(folder, { recursive: true });
-    await writeFile(data.pairs, pairs.map((pair) => `${JSON.stringify(pair)}\n`).join(''));
+    await mkdir(FOLDER, { recursive: true });
+    await writeFile(DPO_FILES.pairs, pairs.map((pair) => `${JSON.stringify(pair)}\n`).join(''));
     const tensors = files.tensorNames().map((name) => ({
       ...{ name, shape: files.shape(name) },
       data: () => files.read(name),
     }));
-    await saveModelFiles(data.model, { config, generationConfig, tokenizer, tensors });
-    return data;
+    await saveModelFiles(DPO_FILES.model, { config, generationConfig, tokenizer, tensors });
   } finally {
     await files.close();
   }

@@ -1,7 +1,5 @@
-import type { Device } from '../engine/index.ts';
+import type { Device, Executable } from '../engine/index.ts';
 import { Variable, compile, f32, product } from '../engine/index.ts';
-import type { Effort } from './measure.ts';
-import { measure } from './measure.ts';
 import { Random } from '../trainer/data/random.ts';
 
 /** Which operand is given transposed: NN is A [M, K] · B [K, N]; NT has B as [N, K], TN has A as [K, M]. */
@@ -14,28 +12,38 @@ export interface GemmShape {
   readonly layout: (typeof LAYOUTS)[number];
 }
 
-/** Seconds of C = A · B through the engine, packing included; the operands stay on the device. */
-export async function timeGemm(device: Device, shape: GemmShape, effort: Effort): Promise<number[]> {
-  const { m, n, k, layout } = shape;
-  const [transposeA, transposeB] = [layout === 'TN', layout === 'NT'];
-  const a = new Variable('a', f32(transposeA ? [k, m] : [m, k]));
-  const b = new Variable('b', f32(transposeB ? [n, k] : [k, n]));
-  const c = new Variable('c', f32([m, n]));
-  const random = new Random(1);
-  for (const x of [a, b])
-    device.write(
-      x,
-      Float32Array.from({ length: k * (x === a ? m : n) }, () => random.uniform() - 0.5),
-    );
-  const program = compile('gemm', {}, () => ({
-    updates: [{ variable: c, value: product(a.tensor, b.tensor, transposeA, transposeB) }],
-  }));
-  const executable = await device.load(program);
-  try {
-    return await measure(`gemm ${m}×${n}×${k} ${layout}`, () => executable.run({}), effort);
-  } finally {
-    executable.dispose();
-    for (const x of [a, b, c]) device.free(x);
+/** C = A · B through the engine, packing included; the operands stay on the device. */
+export class Gemm {
+  private constructor(
+    private readonly device: Device,
+    private readonly variables: readonly Variable[],
+    private readonly executable: Executable,
+  ) {}
+
+  static async load({ m, n, k, layout }: GemmShape, device: Device): Promise<Gemm> {
+    const [transposeA, transposeB] = [layout === 'TN', layout === 'NT'];
+    const a = new Variable('a', f32(transposeA ? [k, m] : [m, k]));
+    const b = new Variable('b', f32(transposeB ? [n, k] : [k, n]));
+    const c = new Variable('c', f32([m, n]));
+    const random = new Random(1);
+    for (const x of [a, b])
+      device.write(
+        x,
+        Float32Array.from({ length: k * (x === a ? m : n) }, () => random.uniform() - 0.5),
+      );
+    const program = compile('gemm', {}, () => ({
+      updates: [{ variable: c, value: product(a.tensor, b.tensor, transposeA, transposeB) }],
+    }));
+    return new Gemm(device, [a, b, c], await device.load(program));
+  }
+
+  async run(): Promise<void> {
+    await this.executable.run({});
+  }
+
+  dispose(): void {
+    this.executable.dispose();
+    for (const x of this.variables) this.device.free(x);
   }
 }
 

@@ -13,8 +13,6 @@ import {
 } from '../engine/index.ts';
 import type { Parameter } from '../models/index.ts';
 import { createModel, initialiseWeights, modelInputTypes } from '../models/index.ts';
-import type { Effort } from './measure.ts';
-import { measure } from './measure.ts';
 import { Random } from '../trainer/data/random.ts';
 
 /** A GPT-2 of this size, and a batch of `batch` rows of `length` tokens. */
@@ -102,10 +100,4 @@ export class GptStep {
     const { loss } = await this.executable.run(this.#inputs);
     return loss?.[0] ?? NaN;
   }
-}
-
-/** Seconds of a step. */
-export async function timeGptStep(device: Device, shape: StepShape, effort: Effort): Promise<number[]> {
-  const step = await GptStep.load(shape, device);
-  return measure('gpt-step', () => step.run(), effort);
 }

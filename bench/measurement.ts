@@ -1,28 +1,40 @@
 /** One thing that the bench measures, as its own command line says it: `gemm --m 1024 …`. */
 export interface Measurement {
-  readonly kind: 'gemm' | 'gpt-step' | 'gpu.js';
+  readonly kind:
+    | ('gemm' | 'gpt-step' | 'dpo' | 'gpu.js' | 'peer-gemm' | 'peer-step')
+    // Python's.
+    | ('torch-gemm' | 'torch-step' | 'trl-dpo');
   /** Options by name, without `--json`. */
   readonly options: Readonly<Record<string, string | number>>;
 }
 
+export type Unit = 'gflops' | 'ms' | 'pairs_per_second';
+
 /** What a measurement's command prints with `--samples`: the median, every sample in its unit, and the noise. */
-export interface Answer {
-  readonly gflops?: number;
-  readonly ms?: number;
+export interface Answer extends Partial<Record<Unit, number>> {
   readonly samples: readonly number[];
   /** Cores that other processes took meanwhile, on average. */
   readonly others: number;
+  /** Further numbers under their names. */
+  readonly also?: Readonly<Record<string, number>>;
+  /** Seconds of each step, where the samples are of whole runs. */
+  readonly steps?: readonly number[];
 }
 
 export interface Result extends Measurement {
   /** `Node 20.20.2`. */
   readonly runtime: string;
-  readonly unit: 'gflops' | 'ms';
+  readonly unit: Unit;
   readonly median: number;
   readonly samples: readonly number[];
   /** The most of its rounds, in cores. */
   readonly others: number;
+  readonly also?: Readonly<Record<string, number>> | undefined;
+  readonly steps?: readonly number[] | undefined;
 }
+
+export const unitOf = (answer: Answer): Unit =>
+  answer.gflops !== undefined ? 'gflops' : answer.ms !== undefined ? 'ms' : 'pairs_per_second';
 
 export const commandLine = ({ kind, options }: Measurement): string[] => [
   kind,

@@ -1,17 +1,8 @@
-import type { Measurement } from './measurement.ts';
+import type { Section } from './cells.ts';
+import { gemm, gptStep } from './cells.ts';
+import type { Contenders } from './contenders.ts';
+import { dpoSection, peerGemmSection, peerStepSection } from './peerSections.ts';
 import type { Runtime } from './runtimes.ts';
-
-export interface Cell extends Measurement {
-  readonly runtime: Runtime;
-}
-
-/** A table of RESULTS.md, and with it what is measured. */
-export interface Section {
-  readonly title: string;
-  /** Header of the first column, then of each cell. */
-  readonly head: readonly string[];
-  readonly rows: readonly { readonly label: string; readonly cells: readonly Cell[] }[];
-}
 
 const THREADS = [1, 2] as const;
 const LAYOUTS = ['NN', 'NT', 'TN'] as const;
@@ -28,25 +19,11 @@ const TRAINING_SHAPES = [
   [256, 49152, 576],
 ] as const;
 
-const GPT_STEP = { layers: 4, width: 256, heads: 4, length: 128, batch: 4, vocab: 2048 };
-
-const gemm = (
-  runtime: Runtime,
-  [m, n, k]: readonly [number, number, number],
-  more: Cell['options'],
-): Cell => ({
-  kind: 'gemm',
-  runtime,
-  options: { m, n, k, ...more },
-});
-
-/** All that a full run measures: every runtime on the square product and the step, the first on the rest. */
-export function fullSections(runtimes: readonly Runtime[]): Section[] {
-  const [main] = runtimes;
+/** Every Node on the square product and the step, the first on further products. */
+export function ownSections(nodes: readonly Runtime[]): Section[] {
+  const [main] = nodes;
   if (main === undefined) return [];
-  const each = (['relaxed', 'plain'] as const).flatMap((simd) =>
-    runtimes.map((runtime) => ({ simd, runtime })),
-  );
+  const each = (['relaxed', 'plain'] as const).flatMap((simd) => nodes.map((runtime) => ({ simd, runtime })));
   return [
     {
       title: 'SGEMM 1024³, GFLOP/s, packing included',
@@ -80,18 +57,34 @@ export function fullSections(runtimes: readonly Runtime[]): Section[] {
       head: ['runtime, SIMD', '1 thread', '2 threads'],
       rows: each.map(({ simd, runtime }) => ({
         label: `${runtime.name}, ${simd}`,
-        cells: THREADS.map((threads) => ({
-          kind: 'gpt-step',
-          runtime,
-          options: { ...GPT_STEP, simd, threads },
-        })),
+        cells: THREADS.map((threads) => gptStep(runtime, { simd, threads })),
       })),
     },
-    {
-      title: 'Baseline: gpu.js as it is configured in Node (its WebAssembly mode), GFLOP/s',
-      head: ['size', 'one thread'],
-      rows: [{ label: '512³', cells: [{ kind: 'gpu.js', runtime: main, options: { n: 512 } }] }],
-    },
+  ];
+}
+
+/** Every runtime on the same two things, with and without threads, with the SIMD that it chooses itself. */
+const runtimesSection = (runtimes: readonly Runtime[]): Section => ({
+  title: 'Runtimes: SGEMM 1024³ (NN) and the GPT-2 step above, with the SIMD of their choice',
+  head: ['runtime', 'GFLOP/s, 1 thread', '2 threads', 'ms a step, 1 thread', '2 threads'],
+  rows: runtimes.map((runtime) => ({
+    label: runtime.name,
+    cells: [
+      ...THREADS.map((threads) => gemm(runtime, [1024, 1024, 1024], { layout: 'NN', threads })),
+      ...THREADS.map((threads) => gptStep(runtime, { threads })),
+    ],
+  })),
+});
+
+/** All that a full run measures. */
+export function fullSections(contenders: Contenders): Section[] {
+  const { node, others } = contenders;
+  return [
+    ...ownSections(node),
+    runtimesSection([...node, ...others]),
+    peerGemmSection(contenders),
+    peerStepSection(contenders),
+    ...dpoSection(contenders),
   ];
 }
 
@@ -113,16 +106,7 @@ export function quickSections([main]: readonly Runtime[]): Section[] {
     {
       title: 'GPT-2 training step (2 layers, width 64), ms',
       head: ['', '1 thread', '2 threads'],
-      rows: [
-        {
-          label: main.name,
-          cells: THREADS.map((threads) => ({
-            kind: 'gpt-step',
-            runtime: main,
-            options: { ...step, threads },
-          })),
-        },
-      ],
+      rows: [{ label: main.name, cells: THREADS.map((threads) => gptStep(main, { ...step, threads })) }],
     },
     {
       title: 'gpu.js, GFLOP/s',

@@ -11,11 +11,17 @@ export interface StepData {
   readonly tokens: Int32Array;
   readonly labels: Int32Array;
   /** Under Transformers' names; a layer's weights are [inputs, outputs]. */
-  readonly weights: ReadonlyMap<string, { readonly shape: readonly number[]; readonly numbers: Float32Array }>;
+  readonly weights: ReadonlyMap<
+    string,
+    { readonly shape: readonly number[]; readonly numbers: Float32Array }
+  >;
   readonly learningRate: number;
   /** Of the first steps, each before its update, in nats. */
   readonly losses: readonly number[];
 }
+
+/** Where they are written for Python. */
+export const STEP_DATA = join('bench', 'build', 'step');
 
 const STEPS = 3;
 /** How far another library's losses may be from ours, in nats: all compute in float32, in other orders. */

@@ -1,42 +1,42 @@
 import { execFile } from 'node:child_process';
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import type { Cell, Section } from './cells.ts';
+import { findContenders } from './contenders.ts';
 import { NOISY } from './contention.ts';
 import { describeMachine } from './machine.ts';
 import type { Answer, Result } from './measurement.ts';
-import { commandLine, median } from './measurement.ts';
-import { findRuntimes } from './runtimes.ts';
-import type { Cell } from './sections.ts';
+import { median, unitOf } from './measurement.ts';
+import { askRuntime, findNodes } from './runtimes.ts';
 import { fullSections, quickSections } from './sections.ts';
-import { keyOf, replaceTables, table } from './tables.ts';
+import { keyOf, plots, replaceTables, table } from './tables.ts';
 
-const run = promisify(execFile);
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
 /** Measures a cell in a process of its own. Errors: what the process said. */
 async function measureCell(cell: Cell, seconds: number): Promise<Answer> {
-  const main = join('bench', 'build', 'main.mjs');
-  const args = [main, ...commandLine(cell), '--seconds', `${seconds}`, '--samples'];
-  const { stdout } = await run(cell.runtime.command, args);
-  return JSON.parse(stdout) as Answer;
+  return JSON.parse(await askRuntime(cell.runtime, cell, ['--seconds', `${seconds}`, '--samples'])) as Answer;
 }
 
-/** Milliseconds between attempts on a busy machine, and for how long a run may go on trying. */
+/** Milliseconds between attempts on a busy machine. */
 const PAUSE = 3_000;
-const PATIENCE = 20 * 60_000;
 
 /** Measures cells when other processes leave the machine alone; runs out of patience after a while. */
 class Quiet {
   #spent = 0;
 
+  /** Milliseconds for which a run may go on trying. */
+  constructor(private readonly patience: number) {}
+
   async measure(cell: Cell, seconds: number): Promise<Answer> {
     let best = await measureCell(cell, seconds);
     const began = performance.now();
-    while (best.others > NOISY && this.#spent + performance.now() - began < PATIENCE) {
+    while (best.others > NOISY && this.#spent + performance.now() - began < this.patience) {
       await setTimeout(PAUSE);
       const next = await measureCell(cell, seconds);
-      process.stderr.write(`the machine is busy: others took ${next.others} cores\n`);
+      say(`the machine is busy: others took ${next.others} cores`);
       if (next.others < best.others) best = next;
     }
     this.#spent += performance.now() - began;
@@ -53,40 +53,101 @@ function merge(before: Result | undefined, cell: Cell, answer: Answer): Result {
     kind: cell.kind,
     options: cell.options,
     runtime: cell.runtime.name,
-    unit: answer.gflops === undefined ? 'ms' : 'gflops',
+    unit: unitOf(answer),
     median: median(samples),
     others: Math.max(...counted.map((r) => r.others)),
     samples,
+    ...(answer.also ? { also: answer.also, steps: answer.steps } : {}),
   };
+}
+
+/** Each measurement once, though several tables show it. */
+function cellsOf(sections: readonly Section[]): Cell[] {
+  const cells = new Map<string, Cell>();
+  for (const { rows } of sections)
+    for (const cell of rows.flatMap((r) => r.cells))
+      if (cell) cells.set(keyOf(cell, cell.runtime.name), cell);
+  return [...cells.values()];
+}
+
+/** What Python's programs read; made by this program's own commands. */
+async function prepare(sections: readonly Section[]): Promise<void> {
+  const kinds = new Set(cellsOf(sections).map((cell) => cell.kind));
+  const main = join('bench', 'build', 'main.mjs');
+  const command = (name: string) => promisify(execFile)(process.execPath, [main, name]);
+  if (kinds.has('torch-step')) await command('export-step');
+  if (kinds.has('dpo')) await command('export-dpo');
+}
+
+/** How far two programs' first log-probs may be apart, relatively: bf16 has 8 bits. */
+const AGREEMENT = { float32: 1e-3, bf16: 3e-2 };
+
+/** Errors: end-to-end runs of the same pairs that do not begin with the same log-probs. */
+function checkAgreement(results: readonly Result[]): void {
+  const first = ({ also }: Result) => also?.['first_logps_chosen'];
+  for (const ours of results.filter((r) => r.kind === 'dpo'))
+    for (const theirs of results.filter(
+      (r) => r.kind === 'trl-dpo' && r.options['batch'] === ours.options['batch'],
+    )) {
+      const [a = NaN, b = NaN] = [first(ours), first(theirs)];
+      const most = AGREEMENT[theirs.options['precision'] === 'bf16' ? 'bf16' : 'float32'];
+      if (!(Math.abs(a - b) <= most * Math.abs(b)))
+        throw new Error(`prefgrad begins with log-probs ${a}, TRL with ${b}: they do not compute the same`);
+    }
+}
+
+export interface SuiteOptions {
+  readonly quick: boolean;
+  /** Part of the titles of the tables that are wanted. */
+  readonly only?: string | undefined;
+  readonly rounds: number;
+  /** Minutes to wait in all for a machine that others have left. */
+  readonly patience: number;
 }
 
 /**
  * Measures everything, round after round so that each number has samples from different minutes, and prints the
- * tables; a full run also writes bench/results.json and the tables of bench/RESULTS.md.
+ * tables; a full run also writes bench/results.json, the tables of bench/RESULTS.md, and the plots.
  */
-export async function runSuite({ quick, rounds }: { quick: boolean; rounds: number }): Promise<void> {
-  const runtimes = findRuntimes();
-  const sections = quick ? quickSections(runtimes) : fullSections(runtimes);
-  const cells = sections.flatMap((s) => s.rows.flatMap((r) => r.cells));
+export async function runSuite({ quick, only, rounds, patience }: SuiteOptions): Promise<void> {
+  const contenders = quick ? undefined : findContenders();
+  for (const line of contenders?.missing ?? []) say(`left out: ${line}`);
+  const all = contenders ? fullSections(contenders) : quickSections(findNodes());
+  const sections = all.filter(({ title }) => title.toLowerCase().includes((only ?? '').toLowerCase()));
+  if (sections.length === 0)
+    throw new Error(`no table's title has ${only}; there are:\n${all.map((s) => s.title).join('\n')}`);
+  await prepare(sections);
   const found = new Map<string, Result>();
-  const quiet = new Quiet();
-  for (let round = 1; round <= (quick ? 1 : rounds); round++)
+  const quiet = new Quiet(60_000 * patience);
+  for (let round = 1; round <= (quick ? 1 : rounds); round++) {
+    const cells = cellsOf(sections.filter(({ once }) => round === 1 || once !== true));
     for (const [i, cell] of cells.entries()) {
       const key = keyOf(cell, cell.runtime.name);
       const answer = quick ? await measureCell(cell, 0.2) : await quiet.measure(cell, 1.5);
       const result = merge(found.get(key), cell, answer);
       found.set(key, result);
-      const now = `${median(answer.samples)} ${result.unit}`;
-      process.stderr.write(`round ${round}, ${i + 1} of ${cells.length}: ${key}: ${now}\n`);
+      say(`round ${round}, ${i + 1} of ${cells.length}: ${key}: ${median(answer.samples)} ${result.unit}`);
     }
+  }
   const results = [...found.values()];
+  checkAgreement(results);
   process.stdout.write(`${sections.map((s) => table(s, results)).join('\n\n')}\n`);
-  if (quick) return;
+  if (contenders && only === undefined) await write(sections, results, contenders.versions);
+}
+
+async function write(
+  sections: readonly Section[],
+  results: readonly Result[],
+  versions: Readonly<Record<string, string>>,
+): Promise<void> {
   const machine = describeMachine();
   // A line for each result.
   const lines = results.map((r) => JSON.stringify(r)).join(',\n');
-  const json = `{"machine": ${JSON.stringify(machine)},\n"results": [\n${lines}\n]}\n`;
-  await writeFile(join('bench', 'results.json'), json);
+  const head = `{"machine": ${JSON.stringify(machine)},\n"versions": ${JSON.stringify(versions)},\n`;
+  await writeFile(join('bench', 'results.json'), `${head}"results": [\n${lines}\n]}\n`);
+  await mkdir(join('bench', 'plots'), { recursive: true });
+  for (const [name, svg] of plots(sections, results)) await writeFile(join('bench', 'plots', name), svg);
   const file = join('bench', 'RESULTS.md');
-  await writeFile(file, replaceTables(await readFile(file, 'utf8'), machine, sections, results));
+  const text = await readFile(file, 'utf8');
+  await writeFile(file, replaceTables(text, machine, sections, results, versions));
 }

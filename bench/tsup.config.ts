@@ -11,7 +11,7 @@ export default defineConfig({
   format: ['esm'],
   target: 'es2022',
   platform: 'node',
-  external: ['benchmark', 'gpu.js', 'commander'],
+  external: ['benchmark', 'gpu.js', 'commander', 'tsup'],
   loader: { '.wgsl': 'text', '.wasm': 'binary' },
   esbuildPlugins: [rawText],
   outExtension: () => ({ js: '.mjs' }),

@@ -8,7 +8,8 @@ const LEAST = 1000;
 export function profileTable(profile: ProfileSummary, step = 'a step'): string {
   const { kernels, total, waiting, messages, script, steps, threads } = profile;
   const share = (ms: number): string => `${((100 * ms) / total).toFixed(1)} %`;
-  const perSecond = (amount: number, ms: number): string => (amount > 0 ? (amount / ms / 1e6).toFixed(1) : '');
+  const perSecond = (amount: number, ms: number): string =>
+    amount > 0 ? (amount / ms / 1e6).toFixed(1) : '';
   const time = (ms: number): string[] => [ms.toFixed(3), share(ms)];
   const flops = kernels.reduce((sum, k) => sum + k.flops, 0);
   const lost = waiting + messages + script;

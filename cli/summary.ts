@@ -1,6 +1,12 @@
-import type { Evaluation } from '../trainer/events.ts';
+import type { Evaluation, RunEnd } from '../trainer/events.ts';
 import { compare, type Comparison } from '../trainer/report/comparison.ts';
-import { formatAlike, formatChange, formatDuration, formatPercent } from '../trainer/report/numbers.ts';
+import {
+  formatAlike,
+  formatChange,
+  formatDuration,
+  formatNumber,
+  formatPercent,
+} from '../trainer/report/numbers.ts';
 import { firstEvaluation, lastEvaluation, type RunRecord } from '../trainer/report/record.ts';
 import { formatTable } from './table.ts';
 
@@ -9,7 +15,7 @@ export function summaryText(record: RunRecord): string {
   const { end, start } = record;
   if (end === undefined) return '';
   const steps = `${end.step} of ${start?.totalSteps ?? end.step} steps in ${formatDuration(end.seconds)}`;
-  const head = end.status === 'stopped' ? `stopped after ${steps}\n` : `trained ${steps}\n`;
+  const head = `${end.status === 'stopped' ? 'stopped after' : 'trained'} ${steps}\n${endText(end)}`;
   const compared = compare(record);
   const table =
     compared.length === 0
@@ -20,6 +26,17 @@ export function summaryText(record: RunRecord): string {
   return head + table + outputs;
 }
 
+/** Why it ended early, and which evaluation's model it kept. */
+function endText({ early, best }: RunEnd): string {
+  const lines = [
+    ...(early === undefined ? [] : [`ended early: ${early}`]),
+    ...(best === undefined
+      ? []
+      : [`the best model was kept: step ${best.step}, ${best.metric} ${formatNumber(best.value)}`]),
+  ];
+  return lines.map((line) => `${line}\n`).join('');
+}
+
 /** The same for machines. */
 export function summaryJson(record: RunRecord): Record<string, unknown> {
   const { start, end } = record;
@@ -28,6 +45,8 @@ export function summaryJson(record: RunRecord): Record<string, unknown> {
     step: end?.step,
     total_steps: start?.totalSteps,
     seconds: end?.seconds,
+    early: end?.early,
+    best: end?.best,
     before: evaluationJson(firstEvaluation(record)),
     after: evaluationJson(lastEvaluation(record)),
     warnings: record.warnings.map(({ message }) => message),

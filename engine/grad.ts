@@ -1,6 +1,7 @@
 import { PrefgradError, ShapeError } from './errors.ts';
 import type { Node } from './graph.ts';
 import { Tensor, applyAll, outputOf } from './graph.ts';
+import { checkpointOp } from './ops/checkpoint.ts';
 import { add } from './ops/elementwise.ts';
 import { accumulateOf } from './ops/inputs.ts';
 import { fill, zeros } from './ops/layout.ts';
@@ -21,9 +22,10 @@ export function reachable(roots: readonly Tensor[]): Node[] {
 export interface GradOptions {
   /**
    * Outputs of cheap ops (norms, activations: op.cheap) are computed again where the gradient needs them, instead of
-   * being kept from the forward pass: the same numbers, in less memory.
+   * being kept from the forward pass: the same numbers, in less memory. `blocks`: all that leads to a checkpoint is
+   * (Chen et al., arXiv 1604.06174), from the checkpoint before it, so that little but checkpoints is kept.
    */
-  readonly recompute?: boolean;
+  readonly recompute?: boolean | 'blocks';
 }
 
 /**
@@ -43,7 +45,7 @@ export function grad(
   for (const node of nodes)
     if (wanted.has(node) || node.inputs.some((t) => onPath.has(t.node))) onPath.add(node);
 
-  const again = recompute ? recomputed() : (t: Tensor) => t;
+  const again = recompute === false ? (t: Tensor) => t : recomputed(recompute === 'blocks' ? nodes : []);
   const grads = new Map<string, Tensor>([[loss.key, fill(loss.type, 1)]]);
   for (const node of nodes.reverse()) {
     if (!onPath.has(node) || node.inputs.length === 0) continue;
@@ -71,12 +73,17 @@ export function grad(
   return wrt.map((t) => grads.get(t.key) ?? zeros(t.type));
 }
 
-/** Gives cheap tensors anew, each once. The attribute keeps common subexpressions from being shared with the old ones. */
-function recomputed(): (t: Tensor) => Tensor {
+/**
+ * Gives tensors anew, each once: cheap ones, and what lies before a checkpoint among `nodes`. The attribute keeps
+ * common subexpressions from being shared with the old ones.
+ */
+function recomputed(nodes: readonly Node[]): (t: Tensor) => Tensor {
+  const blocks = new Set(reachable(nodes.filter((n) => n.op === checkpointOp).map((n) => new Tensor(n, 0))));
   const made = new Map<Node, readonly Tensor[]>();
   const again = (t: Tensor): Tensor => {
     const { op, inputs, attrs } = t.node;
-    if (op.cheap !== true) return t;
+    const kept = inputs.length === 0 || op === checkpointOp || !blocks.has(t.node);
+    if (kept && op.cheap !== true) return t;
     const outputs = made.get(t.node) ?? applyAll(op, inputs.map(again), { ...attrs, again: true });
     made.set(t.node, outputs);
     return outputOf(outputs, t.index);

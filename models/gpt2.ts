@@ -1,5 +1,5 @@
 import { PrefgradError } from '../engine/errors.ts';
-import { add, attention, gatherRows, layerNorm, split } from '../engine/index.ts';
+import { add, attention, checkpoint, gatherRows, layerNorm, split } from '../engine/index.ts';
 import type { Tensor, Variable } from '../engine/index.ts';
 import { readActivation } from './activation.ts';
 import type { ConfigReader } from './config.ts';
@@ -68,7 +68,10 @@ export function gpt2(config: ConfigReader, { blocksOf }: ModelOptions): Language
     head,
     hidden(inputs, { attend, project = applyDense } = {}) {
       const look: Attend = attend ?? ((_, q, k, v) => attention(q, k, v, inputs.segments, shape));
-      let x = add(gatherRows(wte.tensor, inputs.tokens), gatherRows(wpe.tensor, inputs.positions)); // [T, C]
+      // [T, C]
+      let x = checkpoint(
+        add(gatherRows(wte.tensor, inputs.tokens), gatherRows(wpe.tensor, inputs.positions)),
+      );
       blocks.forEach((block, layer) => {
         const [q, k, v] = split(project(block.qkv, normalise(x, block.norm1)), [C, C, C]) as [
           Tensor,
@@ -76,7 +79,7 @@ export function gpt2(config: ConfigReader, { blocksOf }: ModelOptions): Language
           Tensor,
         ];
         x = add(x, project(block.output, look(layer, q, k, v)));
-        x = add(x, project(block.down, activate(project(block.up, normalise(x, block.norm2)))));
+        x = checkpoint(add(x, project(block.down, activate(project(block.up, normalise(x, block.norm2))))));
       });
       return normalise(x, finalNorm);
     },

@@ -1,5 +1,5 @@
 import { PrefgradError } from '../engine/errors.ts';
-import { add, attention, gatherRows, layerNorm, reshape, split } from '../engine/index.ts';
+import { add, attention, checkpoint, gatherRows, layerNorm, reshape, split } from '../engine/index.ts';
 import type { Tensor, Variable } from '../engine/index.ts';
 import { readActivation } from './activation.ts';
 import type { ConfigReader } from './config.ts';
@@ -89,10 +89,10 @@ export function gptNeoX(config: ConfigReader, options: ModelOptions): LanguageMo
       };
       const mapped = (x: Tensor, block: Block): Tensor =>
         project(block.down, activate(project(block.up, normalise(x, block.norm2))));
-      let x = gatherRows(embedding.tensor, inputs.tokens); // [T, C]
+      let x = checkpoint(gatherRows(embedding.tensor, inputs.tokens)); // [T, C]
       blocks.forEach((block, layer) => {
         const y = add(x, attended(x, block, layer));
-        x = add(y, mapped(parallel ? x : y, block));
+        x = checkpoint(add(y, mapped(parallel ? x : y, block)));
       });
       return normalise(x, finalNorm);
     },

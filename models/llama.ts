@@ -1,5 +1,5 @@
 import { PrefgradError } from '../engine/errors.ts';
-import { add, attention, reshape, rmsNorm, swiglu } from '../engine/index.ts';
+import { add, attention, checkpoint, reshape, rmsNorm, swiglu } from '../engine/index.ts';
 import type { Tensor, Variable } from '../engine/index.ts';
 import type { ConfigReader } from './config.ts';
 import { applyDense } from './dense.ts';
@@ -183,14 +183,14 @@ function build(
       const look: Attend = attend ?? ((_, q, k, v) => attention(q, k, v, inputs.segments, shape));
       const place = (x: Tensor, norm: Variable | undefined): Tensor =>
         rotate(normalise(x, norm), inputs.positions);
-      let x = embed(inputs.tokens); // [T, C]
+      let x = checkpoint(embed(inputs.tokens)); // [T, C]
       blocks.forEach((block, layer) => {
         const y = rmsNorm(x, block.norm1.tensor, eps);
         const [q, k, v] = [block.q, block.k, block.v].map((p) => project(p, y)) as [Tensor, Tensor, Tensor];
         const [placedQ, placedK] = [place(q, block.qNorm), place(k, block.kNorm)];
         x = add(x, project(block.output, look(layer, placedQ, placedK, v)));
         const z = rmsNorm(x, block.norm2.tensor, eps);
-        x = add(x, project(block.down, swiglu(project(block.gate, z), project(block.up, z))));
+        x = checkpoint(add(x, project(block.down, swiglu(project(block.gate, z), project(block.up, z)))));
       });
       return rmsNorm(x, finalNorm.tensor, eps);
     },

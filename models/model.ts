@@ -77,7 +77,7 @@ export interface WeightFiles {
   /** The format in which a matrix can be had as it is stored; absent or undefined where it is unpacked anyway. */
   blocksOf?(name: string): BlockFormat | undefined;
   /** Its bytes in that format. */
-  readBlocks?(name: string): Promise<Uint8Array>;
+  readBlocks?(name: string): Promise<Uint8Array<ArrayBuffer>>;
 }
 
 /** What a model's graph may be told besides its config.json. */
@@ -94,7 +94,7 @@ export class ParameterList {
   readonly linears: Dense[] = [];
   constructor(
     private readonly std: number,
-    private readonly blocksOf: ModelOptions['blocksOf'] = () => undefined,
+    private readonly blocksOf?: ModelOptions['blocksOf'],
   ) {}
   #add(name: string, type: TensorType, decay: boolean, start: Parameter['start']): Variable {
     const variable = new Variable(name, type);
@@ -102,7 +102,7 @@ export class ParameterList {
     return variable;
   }
   matrix(name: string, shape: readonly [number, number], std = this.std): Variable {
-    const blocks = this.blocksOf(name);
+    const blocks = this.blocksOf?.(name);
     return this.#add(name, blocks === undefined ? f32(shape) : stored(shape, blocks), true, { std });
   }
   norm(name: string, size: number): Variable {

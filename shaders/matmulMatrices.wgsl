@@ -1,7 +1,7 @@
 // matmul.wgsl's products with operands rounded to float16, by subgroup matrices that sum in float32. Comes after it on
-// adapters that have such matrices and on which engine/webgpu/probe.ts has found them right; validated by Dawn, but not
-// run on hardware yet. A matrix of A is [MATRIX_M, MATRIX_K], one of B [MATRIX_K, MATRIX_N]; LANES are the threads of the
-// adapter's largest subgroup.
+// adapters that have such matrices and pass engine/webgpu/trials.ts. Dawn has validated it, and an emulation of the
+// matrices gives the right results; it has not run on hardware. A matrix of A is [MATRIX_M, MATRIX_K], one of B
+// [MATRIX_K, MATRIX_N]; LANES are the threads of the adapter's largest subgroup.
 
 enable f16;
 enable subgroups;

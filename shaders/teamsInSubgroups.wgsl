@@ -1,6 +1,6 @@
 // teams.wgsl for adapters with subgroups of LEAST_LANES threads or more, which exchange numbers without workgroup memory.
 // Right for subgroups of any power of two, also where they differ from pipeline to pipeline, as long as neighbouring
-// threads make up a subgroup, which engine/webgpu/probe.ts tries. Sums have a fixed order on one adapter.
+// threads make up a subgroup, which engine/webgpu/trials.ts tries. Sums have a fixed order on one adapter.
 
 enable subgroups;
 // What depends on a subgroup's size is the same throughout a subgroup.

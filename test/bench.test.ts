@@ -4,8 +4,11 @@ import { describe, expect, it } from 'vitest';
 import { GptStep } from '../bench/gptStep.ts';
 import type { Result } from '../bench/measurement.ts';
 import { median } from '../bench/measurement.ts';
-import { fullSections } from '../bench/sections.ts';
-import { replaceTables } from '../bench/tables.ts';
+import type { Contenders } from '../bench/contenders.ts';
+import { barChart } from '../bench/plot.ts';
+import { fullSections, ownSections } from '../bench/sections.ts';
+import { checkLosses, stepData } from '../bench/stepData.ts';
+import { keyOf, plots, replaceTables, table } from '../bench/tables.ts';
 import { ReferenceDevice, WasmDevice } from '../engine/index.ts';
 import type { Device } from '../engine/index.ts';
 
@@ -46,6 +49,32 @@ describe('bench command line', () => {
   });
 });
 
+const runtime = { name: 'Node 99', command: 'node', args: ['main.mjs'] };
+const everything: Contenders = {
+  node: [runtime],
+  others: [{ ...runtime, name: 'Bun 9' }],
+  peers: ['jax-js', 'tfjs', 'onnxruntime'],
+  python: { ...runtime, name: 'Python 3', versions: { torch: '2', trl: '1', peft: '0' } },
+  ...{ dpo: true, missing: [], versions: {} },
+};
+
+describe('what others must agree on', () => {
+  it('is the step itself: other losses are an error', async () => {
+    const data = await stepData(shape);
+    expect(data.losses[0]).toBeCloseTo(Math.log(shape.vocab), 1);
+    expect(data.weights.get('transformer.h.1.mlp.c_fc.weight')?.shape).toEqual([24, 96]);
+    expect(data.tokens).toHaveLength(3 * 13);
+    // what a token is followed by
+    expect(data.labels.subarray(0, 12)).toEqual(data.tokens.subarray(1, 13));
+    checkLosses('another', data, data.losses);
+    const [first = 0, ...rest] = data.losses;
+    expect(() => checkLosses('another', data, [first, 9, 9])).toThrow(
+      `another makes another step than prefgrad: loss 9 at step 2, not ${rest[0]}`,
+    );
+    expect(() => checkLosses('another', data, [])).toThrow('loss undefined at step 1');
+  });
+});
+
 describe('bench results', () => {
   it('takes the middle of the samples', () => {
     expect(median([3, 1, 9])).toBe(3);
@@ -53,9 +82,53 @@ describe('bench results', () => {
     expect(median([])).toBeNaN();
   });
 
+  it('has rows of others beside ours where they are installed, and none of them else', () => {
+    const titles = (contenders: Contenders) =>
+      fullSections(contenders).map(({ title, rows }) => `${title.slice(0, 20)}: ${rows.length}`);
+    expect(titles(everything).slice(-4)).toEqual([
+      'Runtimes: SGEMM 1024: 2',
+      'Beside others: SGEMM: 6',
+      'Beside others: the G: 4',
+      'DPO end to end: Smol: 8',
+    ]);
+    const alone = { ...everything, others: [], peers: [], python: undefined, dpo: false };
+    expect(titles(alone).slice(-3)).toEqual([
+      'Runtimes: SGEMM 1024: 1',
+      'Beside others: SGEMM: 2',
+      'Beside others: the G: 1',
+    ]);
+  });
+
+  it('shows further numbers of a measurement, and plots a column', () => {
+    const sections = fullSections(everything).slice(-1);
+    const [ours, theirs] = sections[0].rows.map(({ cells }) => cells[0]);
+    const results = [ours, theirs].flatMap((cell, i): Result[] =>
+      cell
+        ? [
+            {
+              ...{ kind: cell.kind, options: cell.options, runtime: cell.runtime.name, others: 0 },
+              ...{ unit: 'pairs_per_second', median: 0.2 / (i + 1), samples: [0.2 / (i + 1)] },
+              also: { seconds_per_pair: 4 + i, peak_gib: 2.5 },
+            },
+          ]
+        : [],
+    );
+    expect(table(sections[0], results)).toContain(
+      '| prefgrad, Node 99, batch 2 | 0.200 | 4.00 | – | 2.50 |\n' +
+        '| TRL 1, float32, batch 2, reference in each step | 0.100 | 5.00 | – | 2.50 |\n',
+    );
+    const svg = plots(sections, results).get('dpo.svg') ?? '';
+    expect(svg.match(/<rect/g)).toHaveLength(2);
+    expect(svg).toMatch(/width="360\.0" .*fill="#3b82f6"/);
+    expect(svg).toMatch(/width="180\.0" .*fill="#9ca3af"/);
+    expect(barChart('a < b', [{ label: 'x & y', value: 1, text: '1', ours: true }])).toContain('a &#60; b');
+    expect(keyOf(theirs ?? ours ?? expect.fail(), 'P')).toMatch(
+      /^P trl-dpo --model \S+ --pairs \S+ --batch 2 /,
+    );
+  });
+
   it('writes the tables between its marks and nothing else', () => {
-    const runtime = { name: 'Node 99', command: 'node' };
-    const sections = fullSections([runtime]).slice(0, 1);
+    const sections = ownSections([runtime]).slice(0, 1);
     const cell = sections[0]?.rows[0]?.cells[1];
     const result: Result = {
       kind: 'gemm',

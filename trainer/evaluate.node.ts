@@ -42,7 +42,7 @@ export async function evaluateFile(
   const file = await findRows(options.data, reading);
   const reference = await referenceScores();
 
-  const session = await openSession({ ...options, onProgress });
+  const session = await openSession({ ...options, frozen: true, onProgress });
   try {
     const { tokenizer, model, device } = session;
     const { rows, warnings } = await loadRows(file, tokenizer, model, settings, 'evaluate', reading);
@@ -78,7 +78,7 @@ export async function evaluateFile(
   /** Log-probs of the reference for every row that it can use, its model loaded and gone before the other comes. */
   async function referenceScores(): Promise<{ places: string[]; logps: number[][] } | undefined> {
     if (options.reference === undefined || !loss.usesReference) return undefined;
-    const before = await openSession({ ...options, model: options.reference, onProgress });
+    const before = await openSession({ ...options, model: options.reference, frozen: true, onProgress });
     try {
       const { rows } = await loadRows(file, before.tokenizer, before.model, settings, 'evaluate', reading);
       const scores = await new Scorer(before.model, before.device).score(

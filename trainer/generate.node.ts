@@ -1,8 +1,7 @@
-import { Generator } from '../models/generate.ts';
-import { Random } from './data/random.ts';
-import { PrefgradError } from '../engine/errors.ts';
+import type { Completion } from './complete.ts';
+import { complete } from './complete.ts';
 import type { TrainEvent } from './events.ts';
-import { openSession, stopTokensOf } from './session.ts';
+import { openSession } from './session.ts';
 
 export interface GenerateTextOptions {
   readonly model: string;
@@ -18,54 +17,21 @@ export interface GenerateTextOptions {
   readonly threads?: number;
 }
 
-/**
- * A completion of one prompt, told piece by piece. An empty prompt is the BOS token, and plain text begins with it
- * where the tokenizer's configuration says so. Errors: a prompt longer than the context, no chat template.
- */
+/** Opens a model and completes one prompt, told piece by piece. Errors: as `complete`. */
 export async function generateText(
   options: GenerateTextOptions,
   hooks: { onText: (piece: string) => void; onEvent: (event: TrainEvent) => void },
-): Promise<{ completion: string; tokens: number; finishReason: 'eos' | 'length' }> {
-  const { prompt, chat, maxNewTokens, seed } = options;
+): Promise<{ completion: string } & Omit<Completion, 'text'>> {
+  const { prompt, chat } = options;
   const session = await openSession({
     ...options,
+    frozen: true,
     onProgress: (phase, done, total) => hooks.onEvent({ type: 'progress', phase, done, total }),
   });
   try {
-    const { model, device, tokenizer } = session;
-    const text = chat
-      ? tokenizer.applyChatTemplate([{ role: 'user', content: prompt }], { addGenerationPrompt: true })
-      : prompt;
-    const bos = tokenizer.bosTokenId;
-    const addBos = !chat && bos !== undefined && (tokenizer.config['add_bos_token'] === true || text === '');
-    const ids = [...(addBos ? [bos] : []), ...tokenizer.encode(text)];
-    if (ids.length === 0)
-      throw new PrefgradError('the prompt has no token and the tokenizer no BOS; give some text');
-    if (ids.length >= model.contextLength)
-      throw new PrefgradError(
-        `the prompt has ${ids.length} tokens, but the model's context is ${model.contextLength}; shorten it`,
-      );
-    const random = new Random(seed);
-    const stream = tokenizer.stream({ skipSpecialTokens: true });
-    const context = Math.min(model.contextLength, ids.length + maxNewTokens);
-    const generator = new Generator(model, device, 1, context);
-    let completion = '';
-    const say = (piece: string): void => {
-      completion += piece;
-      if (piece !== '') hooks.onText(piece);
-    };
-    const [generated] = await generator.generate([ids], {
-      ...options,
-      stopTokens: stopTokensOf(session),
-      uniform: () => random.uniform(),
-      onToken: (_, token) => say(stream.push(token)),
-    });
-    say(stream.end());
-    return {
-      completion,
-      tokens: generated?.tokens.length ?? 0,
-      finishReason: generated?.stopped ? 'eos' : 'length',
-    };
+    const asked = chat ? [{ role: 'user', content: prompt }] : prompt;
+    const { text, ...rest } = await complete(session, asked, options, hooks.onText);
+    return { completion: text, ...rest };
   } finally {
     await session.dispose();
   }

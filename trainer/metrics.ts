@@ -23,6 +23,11 @@ const lastValue = new Set([
   'memory/bytes',
 ]);
 
+interface MeasuredStep {
+  readonly microbatches: readonly StepMetrics[];
+  readonly metrics: StepMetrics;
+}
+
 export interface MetricsWindowState {
   readonly sums: Readonly<Record<string, { readonly sum: number; readonly count: number }>>;
   readonly last: Readonly<Record<string, number>>;
@@ -67,6 +72,13 @@ export class MetricsWindow {
     this.#steps += 1;
   }
 
+  /** Adds a whole optimizer step. */
+  addStep(step: MeasuredStep & { readonly seconds: number; readonly tokens: number }): void {
+    for (const one of step.microbatches) this.add(one);
+    this.add(step.metrics);
+    this.endStep(step);
+  }
+
   /** The window as plain JSON, for a checkpoint that falls between two logged lines. */
   get state(): MetricsWindowState {
     return {
@@ -108,6 +120,14 @@ export class MetricsWindow {
     this.#seconds = this.#tokens = this.#steps = 0;
     return line;
   }
+}
+
+/** What one optimizer step measured, its microbatches' means included. */
+export function metricsOf({ microbatches, metrics }: MeasuredStep): StepMetrics {
+  const window = new MetricsWindow();
+  for (const one of [...microbatches, metrics]) window.add(one);
+  const { step: _, ...numbers } = window.take(0);
+  return Object.fromEntries(Object.entries(numbers).map(([name, value]) => [name, value ?? NaN]));
 }
 
 /** The metrics of a line that were not finite; the training loop warns of them. */

@@ -23,11 +23,11 @@ export interface PackedBatch {
   readonly positions: Int32Array;
   /** [S, 6], see engine/ops/attention.ts */
   readonly segments: Int32Array;
-  /** [N]: the token row that predicts each label, the label, and the completion that the label belongs to. */
+  /** `[N]`: the token row that predicts each label, the label, and the completion that the label belongs to. */
   readonly rows: Int32Array;
   readonly labels: Int32Array;
   readonly owners: Int32Array;
-  /** [completions]: labels of each. */
+  /** `[completions]`: labels of each. */
   readonly lengths: Float32Array;
 }
 

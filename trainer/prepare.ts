@@ -11,6 +11,9 @@ import type { ReferenceCache } from './reference.ts';
 import { referenceLogps } from './reference.ts';
 import type { Reward, RewardCache, RewardResult } from './rewards/index.ts';
 import { computeRewards } from './rewards/index.ts';
+import type { Inspection } from './rewards/inspect.ts';
+import { inspect } from './rewards/inspect.ts';
+import type { RewardRange } from './runWatch.ts';
 import { targetsOf } from './rewards/targets.ts';
 import type { Session } from './session.ts';
 import { ValueHead } from './valueHead.ts';
@@ -25,6 +28,10 @@ export interface Prepared {
   readonly loss: Loss;
   /** How the training set's rewards were normalised. */
   readonly normalization: RewardResult['normalization'];
+  /** What the rewards are like, for HPO. */
+  readonly inspection?: Inspection;
+  /** The least and the greatest R of the training completions. */
+  readonly rewardRange?: RewardRange;
 }
 
 /** Tells the value head's random numbers from those of the data's order. */
@@ -40,7 +47,7 @@ export async function prepareLoss(
 ): Promise<Prepared> {
   if (config.method !== 'hpo') return { loss: makeLoss(config), normalization: new Map() };
 
-  const { scores, total, normalization } = await computeRewards(rows.flatMap(targetsOf), rewards, {
+  const result = await computeRewards(rows.flatMap(targetsOf), rewards, {
     cache,
     signal,
     onProgress({ done, total: all }) {
@@ -48,6 +55,7 @@ export async function prepareLoss(
       onProgress('rewards', done, all);
     },
   });
+  const { scores, total, normalization } = result;
   const rewarded = new Map<TokenizedCompletion, Rewarded>();
   for (const [i, completion] of rows.flatMap(completionsOf).entries()) {
     const each = Object.fromEntries([...scores].map(([name, values]) => [name, values[i] ?? NaN]));
@@ -67,7 +75,15 @@ export async function prepareLoss(
       ? { uniform: () => random.uniform(), mean: meanOf([...total]) }
       : { weights: await (await import('./tensors.node.ts')).readTensors(path) },
   );
-  return { loss: makeLoss(config, { valueHead, rewardOf }), normalization };
+  return {
+    loss: makeLoss(config, { valueHead, rewardOf }),
+    normalization,
+    inspection: inspect(rows, result, config.hpo),
+    rewardRange: {
+      min: total.reduce((a, b) => Math.min(a, b), Infinity),
+      max: total.reduce((a, b) => Math.max(a, b), -Infinity),
+    },
+  };
 }
 
 /** Reference log-probs of each row's completions under the weights that are loaded now; zeros where none are used. */

@@ -9,6 +9,8 @@ import { makeLoss } from './makeLoss.ts';
 import { prepareLoss, prepareReferences } from './prepare.ts';
 import type { ReferenceCache } from './reference.ts';
 import type { Reward, RewardCache } from './rewards/index.ts';
+import type { RunWarning } from './runWatch.ts';
+import { RunWatch } from './runWatch.ts';
 import type { Session } from './session.ts';
 import { stopTokensOf } from './session.ts';
 import { Trainer } from './trainer.ts';
@@ -36,6 +38,9 @@ export interface PreparedRun {
   readonly trainer: Trainer;
   /** Undefined without held-out rows. */
   readonly evaluator: Evaluator | undefined;
+  readonly watch: RunWatch;
+  /** What the rewards give cause to say. */
+  readonly warnings: readonly RunWarning[];
 }
 
 /** Everything before the first step: token ids, rewards, reference log-probs, programs. Errors: what any of them says. */
@@ -50,10 +55,16 @@ export async function prepareRun(options: RunOptions): Promise<PreparedRun> {
   const data = await load(options.data, 'train');
   const heldOut = options.heldOut && (await load(options.heldOut, 'evaluate'));
   const hooks = { onProgress, signal };
-  const { loss, normalization } = await prepareLoss(settings, session, data.rows, rewards, {
-    ...hooks,
-    cache: rewardCache,
-  });
+  const { loss, normalization, inspection, rewardRange } = await prepareLoss(
+    settings,
+    session,
+    data.rows,
+    rewards,
+    {
+      ...hooks,
+      cache: rewardCache,
+    },
+  );
   const all = [...data.rows, ...(heldOut?.rows ?? [])];
   const referenceOf = await prepareReferences(session, loss, all, {
     ...hooks,
@@ -71,7 +82,13 @@ export async function prepareRun(options: RunOptions): Promise<PreparedRun> {
       stopTokens: stopTokensOf(session),
       seed: settings.seed,
     });
-  return { data, heldOut, trainer, evaluator };
+  const { usesReference } = loss;
+  const watch = new RunWatch({ settings, usesReference, rewards: rewardRange });
+  const warnings = (inspection?.warnings ?? []).map(({ code, reward, message }) => ({
+    code: `reward_${code}/${reward}`,
+    message,
+  }));
+  return { data, heldOut, trainer, evaluator, watch, warnings };
 }
 
 /** L_pref alone: what held-out rows, whose rewards are no training targets, are measured by. */

@@ -1,5 +1,5 @@
 import { PrefgradError } from '../engine/errors.ts';
-import type { Device } from '../engine/index.ts';
+import type { BlockFormat, Device } from '../engine/index.ts';
 import type { LanguageModel, WeightFiles } from '../models/model.ts';
 import { contentHash, sha256 } from './data/hash.ts';
 import type { Sequence } from './pack.ts';
@@ -23,6 +23,15 @@ export class HashedWeights implements WeightFiles {
   }
   shape(name: string): readonly number[] {
     return this.files.shape(name);
+  }
+  blocksOf(name: string): BlockFormat | undefined {
+    return this.files.blocksOf?.(name);
+  }
+  async readBlocks(name: string): Promise<Uint8Array<ArrayBuffer>> {
+    if (!this.files.readBlocks) throw new Error(`${this.name} has no blocks`);
+    const bytes = await this.files.readBlocks(name);
+    this.#hashes.set(name, await sha256(bytes));
+    return bytes;
   }
   async read(name: string): Promise<Float32Array> {
     const numbers = await this.files.read(name);

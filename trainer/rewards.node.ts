@@ -62,7 +62,7 @@ async function rowsFor(
   try {
     if (files.tokenizer === undefined)
       throw new PrefgradError(`${files.name}: tokenizer.json is missing; save it beside the weights`);
-    const model = createModel(files.config, config.maxLength ?? undefined);
+    const model = createModel(files.config, { maxPositions: config.maxLength ?? undefined });
     const loaded = await loadRows(file, files.tokenizer, model, config, 'train', reading);
     for (const message of loaded.warnings) onEvent({ type: 'warning', message });
     return loaded.rows;

@@ -22,6 +22,8 @@ interface RunParts {
   readonly rows: number;
   /** Wall time so far. */
   readonly seconds: number;
+  /** The step whose checkpoint is kept whatever `save_total_limit` says. */
+  readonly best?: number | undefined;
 }
 
 /** Writes everything that the next step depends on: a model's or an adapter's folder, moments and value head, state and record. */
@@ -30,7 +32,7 @@ export async function checkpointRun(
   session: Session,
   tuned: Tuned,
   trainer: Trainer,
-  { window, record, rows, seconds }: RunParts,
+  { window, record, rows, seconds, best }: RunParts,
 ): Promise<{ path: string; bytes: number }> {
   const entries = trainer.state.map((v) => ({ ...savedTensor(v, session), dtype: 'F32' as const }));
   const { path, manifest } = await writeCheckpoint(
@@ -42,7 +44,7 @@ export async function checkpointRun(
       textFile('state.json', JSON.stringify(runState(trainer.position, window.state, config, rows))),
       textFile('record.json', saveRecord(record, seconds)),
     ],
-    config.saveTotalLimit === null ? {} : { saveTotalLimit: config.saveTotalLimit },
+    config.saveTotalLimit === null ? {} : { saveTotalLimit: config.saveTotalLimit, best },
   );
   return { path, bytes: Object.values(manifest.files).reduce((n, f) => n + f.bytes, 0) };
 }

@@ -51,16 +51,16 @@ const LINES = 2;
  * - `not_finite`: a metric is NaN or infinite. This one is told at its first line, the others when two lines in a row say it.
  */
 export class RunWatch {
-  readonly #raised: Set<string>;
+  readonly #raised = new Set<string>();
   readonly #lines = new Map<string, number>();
   #firstMargin: number | undefined;
 
-  /** `raised`: codes of an earlier part of the run, which are not told again. */
-  constructor(
-    private readonly options: WatchOptions,
-    raised: Iterable<string> = [],
-  ) {
-    this.#raised = new Set(raised);
+  constructor(private readonly options: WatchOptions) {}
+
+  /** Takes what an earlier part of the run has logged and told, which is not told again. */
+  resume(lines: readonly MetricsLine[], told: readonly { code?: string }[]): void {
+    for (const line of lines) this.see(line);
+    for (const { code } of told) if (code !== undefined) this.#raised.add(code);
   }
 
   /** The warnings of those given that have not been told yet. */
@@ -121,9 +121,11 @@ export class RunWatch {
     const lost = -chosen.ratio;
     const share = lost / Math.abs(chosen.reference);
     if (share <= CHOSEN_SHARE || margin <= 0 || margin < this.#firstMargin) return undefined;
+    const { method, hpo } = this.options.settings;
+    const paired = method !== 'kto' && !(method === 'hpo' && hpo.base === 'kto');
     return (
       `chosen completions become less likely while the margin grows: they have lost ${shown(lost)} nats, ${percent(share)} of their ` +
-      'log-probability; lower learning_rate, raise beta, or add SFT on them (loss_type: [sigmoid, sft])'
+      `log-probability; lower learning_rate${paired ? ', raise beta, or add SFT on them (loss_type: [sigmoid, sft])' : ' or raise beta'}`
     );
   }
 

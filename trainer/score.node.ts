@@ -2,9 +2,8 @@ import { open } from 'node:fs/promises';
 import { PrefgradError } from '../engine/errors.ts';
 import { findRows } from './data/find.node.ts';
 import { loadRowsForScoring } from './data/load.ts';
-import { completionsOf } from './data/tokenized.ts';
 import type { TrainEvent } from './events.ts';
-import { Scorer } from './score.ts';
+import { scoreRows } from './scoreRows.ts';
 import { openSession } from './session.ts';
 
 export interface ScoreFileOptions {
@@ -32,11 +31,12 @@ export async function scoreFile(
   const file = await findRows(options.data, reading);
   const session = await openSession({
     ...options,
+    frozen: true,
     maxPositions: options.maxLength,
     onProgress: (phase, done, total) => onEvent({ type: 'progress', phase, done, total }),
   });
   try {
-    const { model, device, tokenizer } = session;
+    const { model, tokenizer } = session;
     const { rows, leftOut, warnings } = await loadRowsForScoring(
       file,
       tokenizer,
@@ -45,16 +45,10 @@ export async function scoreFile(
       reading,
     );
     for (const message of warnings) onEvent({ type: 'warning', message });
-    const scores = await new Scorer(model, device).score(
-      rows.map((row) => ({ promptIds: row.promptIds, completions: completionsOf(row).map((c) => c.ids) })),
-      (done, total) => onEvent({ type: 'progress', phase: 'evaluate', done, total }),
+    const scores = await scoreRows(session, rows, (done, total) =>
+      onEvent({ type: 'progress', phase: 'evaluate', done, total }),
     );
-    const lines = rows.map((row, i) => {
-      const [first, second] = scores[i] ?? [];
-      return JSON.stringify(
-        row.kind === 'pair' ? { chosen: first, rejected: second } : { completion: first },
-      );
-    });
+    const lines = scores.map((row) => JSON.stringify(row));
     await write(options.out, `${lines.join('\n')}\n`);
     return { rows: rows.length, leftOut: leftOut.length };
   } finally {

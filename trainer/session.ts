@@ -38,6 +38,8 @@ export interface SessionOptions {
   readonly threads?: number | null | undefined;
   /** Rotary tables reach this far at most; the model's whole context by default. */
   readonly maxPositions?: number | undefined;
+  /** Weights stay as they are, and in the blocks that a .gguf file has them in, where the device can keep those. */
+  readonly frozen?: boolean | undefined;
   /** Is told of each run, on the wasm device. */
   readonly profile?: WasmOptions['profile'];
   readonly onProgress?: ((phase: Phase, done: number, total: number) => void) | undefined;
@@ -61,9 +63,13 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     const { tokenizer } = files;
     if (tokenizer === undefined)
       throw new PrefgradError(`${files.name}: tokenizer.json is missing; save it beside the weights`);
-    const model = createModel(files.config, maxPositions);
     device = await openDevice({ device: kind, threads, profile });
     const hashed = new HashedWeights(files);
+    const kept = options.frozen === true && files.adapter === undefined ? device.blocks : [];
+    const model = createModel(files.config, {
+      maxPositions,
+      blocksOf: (name) => kept.find((format) => format === hashed.blocksOf(name)),
+    });
     await loadWeights(model, hashed, device, (done, total) => onProgress?.('load', done, total));
     const hashes = [await hashed.hash()];
     if (files.adapter) hashes.push(await addAdapter(files.adapter, model, device));

@@ -1,5 +1,5 @@
-import type { Device, Executable } from '../engine/index.ts';
-import { compile, f32, grad, i32, mul } from '../engine/index.ts';
+import type { Device, Executable, Program } from '../engine/index.ts';
+import { compile, f32, grad, i32, makePlan, mul } from '../engine/index.ts';
 import type { LanguageModel } from '../models/model.ts';
 import type { TokenizedRow } from './data/tokenized.ts';
 import { dropoutSeed } from './dropoutSeed.ts';
@@ -40,6 +40,21 @@ export function microbatch(
   return { rows, first, packed, referenceLogps, tokens: packed.tokens.length };
 }
 
+export interface TrainingOptions {
+  readonly optimizer: Optimizer;
+  readonly seed: number;
+  /** Compute norms and activations again instead of keeping them. Default true. */
+  readonly recompute?: boolean | undefined;
+  /** Compute whole blocks again (GradOptions.recompute); auto: where a step would keep more than MOST_KEPT. */
+  readonly checkpoints?: boolean | 'auto' | undefined;
+}
+
+/** Bytes of tensors of one step that are kept before blocks are computed again to save them. */
+const MOST_KEPT = 256 << 20;
+
+const arenaOf = (program: Program): number =>
+  makePlan(program, { workspace: () => 0, alignment: 64 }).arenaBytes;
+
 /** The program of one microbatch: forward, loss, and with an optimizer its gradients added to the sums. */
 export class LossProgram {
   private constructor(
@@ -58,13 +73,9 @@ export class LossProgram {
     loss: Loss,
     capacity: Capacity,
     device: Device,
-    training?: {
-      readonly optimizer: Optimizer;
-      readonly seed: number;
-      readonly recompute?: boolean | undefined;
-    },
+    training?: TrainingOptions,
   ): Promise<LossProgram> {
-    const { optimizer, recompute = true } = training ?? {};
+    const { optimizer, recompute = true, checkpoints = false } = training ?? {};
     const drops = training !== undefined && model.drops === true;
     const types = {
       ...packedTypes(capacity),
@@ -73,20 +84,25 @@ export class LossProgram {
       weight: f32([]),
     };
     const own = prefixed(loss.inputTypes(capacity));
-    const program = compile(optimizer ? 'train' : 'evaluate', { ...types, ...own }, (inputs) => {
-      const scored = logProbs(model, inputs, loss.usesStatistics);
-      const { referenceLogps, lengths, weight } = inputs;
-      const graph = loss.build({ ...scored, referenceLogps, lengths, inputs: unprefixed(inputs) });
-      const outputs = { loss: graph.loss, logps: scored.logps, ...graph.outputs };
-      if (!optimizer) return { outputs };
-      const gradients = grad(
-        mul(graph.loss, weight),
-        optimizer.parameters.map((p) => p.variable.tensor),
-        { recompute },
-      );
-      return { outputs, updates: optimizer.accumulate(gradients) };
-    });
-    const executable = await device.load(program);
+    const name = optimizer ? 'train' : 'evaluate';
+    const trace = (blocks: boolean) =>
+      compile(name, { ...types, ...own }, (inputs) => {
+        const scored = logProbs(model, inputs, loss.usesStatistics);
+        const { referenceLogps, lengths, weight } = inputs;
+        const graph = loss.build({ ...scored, referenceLogps, lengths, inputs: unprefixed(inputs) });
+        const outputs = { loss: graph.loss, logps: scored.logps, ...graph.outputs };
+        if (!optimizer) return { outputs };
+        const gradients = grad(
+          mul(graph.loss, weight),
+          optimizer.parameters.map((p) => p.variable.tensor),
+          { recompute: blocks ? 'blocks' : recompute },
+        );
+        return { outputs, updates: optimizer.accumulate(gradients) };
+      });
+    const program = trace(checkpoints === true);
+    const executable = await device.load(
+      checkpoints === 'auto' && arenaOf(program) > MOST_KEPT ? trace(true) : program,
+    );
     return new LossProgram(loss, executable, drops ? training.seed : undefined);
   }
 

@@ -2,24 +2,27 @@ import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DeviceLostError, PrefgradError } from '../engine/index.ts';
 import { saveFiles } from '../models/files/save.node.ts';
+import { BestModel } from './bestModel.ts';
 import { fileCache } from './cache.node.ts';
-import { recoverCheckpoints } from './checkpoint.node.ts';
+import { openCheckpoint } from './checkpoint.node.ts';
 import type { TrainConfig } from './config.ts';
 import type { FoundData } from './data/load.ts';
 import { findRows } from './data/find.node.ts';
 import { writeNotes } from './data/notes.node.ts';
 import { environmentOf, methodOf } from './describe.node.ts';
-import type { Phase, TrainEvent } from './events.ts';
+import type { BestEvaluation, Phase, TrainEvent } from './events.ts';
 import { evaluationLine } from './events.ts';
-import { MetricsWindow, nonFinite } from './metrics.ts';
-import { openMetrics } from './metrics.node.ts';
+import { openLogs } from './logs.node.ts';
+import { metricsOf, MetricsWindow } from './metrics.ts';
+import type { MetricsWriter } from './metrics.node.ts';
 import { isDue, prepareRun } from './prepareRun.ts';
 import type { RunRecord } from './report/record.ts';
 import { emptyRecord, recordEvent } from './report/record.ts';
-import { checkOutputFolder } from './outputFolder.node.ts';
+import { openOutputFolder } from './outputFolder.node.ts';
 import { fileRewardCache } from './rewards/cache.node.ts';
 import { createRewards } from './rewards/index.ts';
 import { checkpointRun, resumeRun } from './runCheckpoint.node.ts';
+import type { RunWarning, RunWatch } from './runWatch.ts';
 import type { Session } from './session.ts';
 import { openSession } from './session.ts';
 import { StepProfile } from './stepProfile.ts';
@@ -41,8 +44,7 @@ export async function train(config: TrainConfig, hooks: TrainHooks): Promise<voi
   const began = performance.now();
   const onProgress = (phase: Phase, done: number, total: number) =>
     onEvent({ type: 'progress', phase, done, total });
-  await checkOutputFolder(config.outputDir, config.lora === null ? 'model' : 'adapter');
-  await recoverCheckpoints(config.outputDir);
+  const replacing = await openOutputFolder(config);
   const reading = { signal, onProgress: (done: number, total: number) => onProgress('data', done, total) };
   const files: DataFiles = {
     train: await findRows(config.data, reading),
@@ -50,12 +52,12 @@ export async function train(config: TrainConfig, hooks: TrainHooks): Promise<voi
   };
   const profile = hooks.profile === true ? new StepProfile() : undefined;
   const session = await openSession({
-    ...{ ...config, maxPositions: positionsFor(config), onProgress },
+    ...{ ...config, maxPositions: positionsFor(config), frozen: config.lora !== null, onProgress },
     profile: profile?.add,
   });
   try {
     const tuned = await openTuned(config, session);
-    await new Run(config, files, session, tuned, signal, onEvent, began, profile).run();
+    await new Run(config, files, session, tuned, signal, onEvent, began, profile).run(replacing);
   } catch (error) {
     if (!(error instanceof DeviceLostError)) throw error;
     throw new PrefgradError(
@@ -80,6 +82,7 @@ interface DataFiles {
 class Run {
   record: RunRecord = emptyRecord();
   window = new MetricsWindow();
+  readonly #best: BestModel;
 
   constructor(
     private readonly config: TrainConfig,
@@ -90,7 +93,9 @@ class Run {
     private readonly listener: (event: TrainEvent) => void,
     private readonly began: number,
     private readonly profile: StepProfile | undefined,
-  ) {}
+  ) {
+    this.#best = new BestModel(config);
+  }
 
   #emit(event: TrainEvent): void {
     recordEvent(this.record, event);
@@ -100,11 +105,16 @@ class Run {
   readonly #progress = (phase: Phase, done: number, total: number): void =>
     this.#emit({ type: 'progress', phase, done, total });
 
-  async run(): Promise<void> {
+  #warn(warnings: readonly RunWarning[]): void {
+    for (const warning of warnings) this.#emit({ type: 'warning', ...warning });
+  }
+
+  /** `replacing`: a sentence on the run that this one replaces, if any. */
+  async run(replacing: string): Promise<void> {
     const { config, session, tuned, signal } = this;
     const { device } = session;
     const { model } = tuned;
-    const { data, heldOut, trainer, evaluator } = await prepareRun({
+    const { data, heldOut, trainer, evaluator, watch, warnings } = await prepareRun({
       ...{ settings: config, session, model, data: this.files.train, heldOut: this.files.heldOut },
       rewards: await createRewards(config.rewards),
       rewardCache: fileRewardCache(),
@@ -113,6 +123,7 @@ class Run {
       signal,
     });
     const resumed = await this.#resume(trainer, data.rows.length);
+    watch.resume(this.record.lines, this.record.warnings);
 
     this.#emit({
       type: 'start',
@@ -140,16 +151,17 @@ class Run {
       this.profile && device.kind !== 'wasm'
         ? `--profile measures the kernels of device wasm, but this run is on ${device.kind}: there will be no profile`
         : '';
-    for (const message of [...data.warnings, ...(heldOut?.warnings ?? []), listed, unprofiled])
+    for (const message of [replacing, ...data.warnings, ...(heldOut?.warnings ?? []), listed, unprofiled])
       if (message !== '') this.#emit({ type: 'warning', message });
+    this.#warn(watch.once(warnings));
 
-    const metricsPath = join(config.outputDir, 'metrics.jsonl');
-    const metrics = await openMetrics(metricsPath, resumed ? { resumeAfter: trainer.position.step } : {});
+    const metrics = await openLogs(config, resumed ? { resumeAfter: trainer.position.step } : {});
     const evaluate = async (): Promise<void> => {
       const { step } = trainer.position;
       if (!evaluator || this.#evaluatedAt === step) return;
       const evaluation = await evaluator.evaluate(step, { onProgress: this.#progress, signal });
-      this.#emit({ type: 'evaluation', evaluation });
+      const best = this.#best.see(evaluation);
+      this.#emit({ type: 'evaluation', evaluation: best ? { ...evaluation, best } : evaluation });
       if (step > 0) await metrics.append(evaluationLine(evaluation, trainer.epoch));
     };
 
@@ -162,16 +174,18 @@ class Run {
         const settleAfter = (at: number, epochEnd: boolean) =>
           this.#evaluationDue(at, epochEnd) || this.#saveDue(at, epochEnd);
         this.profile?.begin();
-        for await (const result of trainer.steps({ settleAfter, signal })) {
-          this.profile?.end(result.step, result.seconds);
-          await this.#afterStep(result, trainer, metrics, evaluate, data.rows.length);
-          this.profile?.begin();
-        }
+        if (!this.#best.exhausted)
+          for await (const result of trainer.steps({ settleAfter, signal })) {
+            this.profile?.end(result.step, result.seconds);
+            await this.#afterStep(result, trainer, metrics, watch, evaluate, data.rows.length);
+            if (this.#best.exhausted) break;
+            this.profile?.begin();
+          }
         signal.throwIfAborted();
         await evaluate();
       });
       if (stopped) await this.#checkpoint(trainer, data.rows.length);
-      await this.#finish(trainer, stopped, metricsPath);
+      await this.#finish(trainer, stopped, metrics.path);
     } finally {
       await metrics.close();
       trainer.dispose();
@@ -199,47 +213,41 @@ class Run {
     const resumed = await resumeRun(config, session, tuned, trainer, rows);
     this.window = resumed.window;
     this.record = resumed.record;
+    for (const evaluation of resumed.record.evaluations) this.#best.see(evaluation);
+    if (config.loadBestModelAtEnd && this.#best.best)
+      await openCheckpoint(config.outputDir, this.#bestPath(this.#best.best));
     return true;
   }
 
   async #afterStep(
     result: StepResult,
     trainer: Trainer,
-    metrics: Awaited<ReturnType<typeof openMetrics>>,
+    metrics: MetricsWriter,
+    watch: RunWatch,
     evaluate: () => Promise<void>,
     rows: number,
   ): Promise<void> {
     const { config, window } = this;
     const { step, seconds, tokens, epochEnd } = result;
-    for (const one of result.microbatches) window.add(one);
-    window.add(result.metrics);
-    window.endStep({ seconds, tokens });
-    const shown = new MetricsWindow();
-    for (const one of [...result.microbatches, result.metrics]) shown.add(one);
-    const { step: _, ...numbers } = shown.take(step);
-    this.#emit({
-      type: 'step',
-      step,
-      seconds,
-      tokens,
-      metrics: Object.fromEntries(Object.entries(numbers).map(([name, value]) => [name, value ?? NaN])),
-    });
+    window.addStep(result);
+    this.#emit({ type: 'step', step, seconds, tokens, metrics: metricsOf(result) });
 
-    const last = step === trainer.totalSteps;
-    if (step % config.loggingSteps === 0 || last) {
+    const log = async (): Promise<void> => {
       const line = window.take(step);
       await metrics.append(line);
       this.#emit({ type: 'log', line });
-      const bad = nonFinite(line);
-      if (bad.length > 0)
-        this.#emit({
-          type: 'warning',
-          step,
-          message: `${bad.join(', ')} not finite at step ${step}; lower learning_rate?`,
-        });
-    }
+      this.#warn(watch.see(line));
+    };
+    const last = step === trainer.totalSteps;
+    if (step % config.loggingSteps === 0 || last) await log();
     if (this.#evaluationDue(step, epochEnd)) await evaluate();
-    if (this.#saveDue(step, epochEnd) || (last && config.saveStrategy !== 'no')) {
+    const early = !last && this.#best.exhausted;
+    if (early) {
+      this.record.early = true;
+      if (window.steps > 0) await log();
+    }
+    const best = config.loadBestModelAtEnd && this.#best.best?.step === step;
+    if (best || this.#saveDue(step, epochEnd) || ((last || early) && config.saveStrategy !== 'no')) {
       await metrics.sync();
       await this.#checkpoint(trainer, rows);
     }
@@ -254,6 +262,7 @@ class Run {
       record,
       rows,
       seconds,
+      best: config.loadBestModelAtEnd ? this.#best.best?.step : undefined,
     });
     const { step } = trainer.position;
     this.#emit({ type: 'checkpoint', step, path, bytes, seconds: (performance.now() - began) / 1000 });
@@ -263,10 +272,29 @@ class Run {
     return (performance.now() - this.began) / 1000;
   }
 
+  #bestPath({ step }: BestEvaluation): string {
+    return join(this.config.outputDir, `checkpoint-${step}`);
+  }
+
+  /** Puts the best evaluation's weights in the place of the last ones, where that is asked for. */
+  async #loadBest(step: number): Promise<BestEvaluation | undefined> {
+    const { config, tuned } = this;
+    const { best, disappointment } = this.#best;
+    if (!config.loadBestModelAtEnd || !best) return undefined;
+    if (best.step !== step) {
+      const { path } = await openCheckpoint(config.outputDir, this.#bestPath(best));
+      await tuned.restore(path);
+    }
+    if (disappointment !== undefined) this.#emit({ type: 'warning', message: disappointment });
+    return best;
+  }
+
   /** The final model and the report. */
   async #finish(trainer: Trainer, stopped: boolean, metricsPath: string): Promise<void> {
     const { config, tuned } = this;
+    const { step } = trainer.position;
     const reportPath = join(config.outputDir, 'report.html');
+    const best = stopped ? undefined : await this.#loadBest(step);
     if (!stopped) await saveFiles(config.outputDir, tuned.files());
     const summary = this.session.device.kind === 'wasm' ? this.profile?.summary : undefined;
     const profilePath = join(config.outputDir, 'profile.json');
@@ -277,8 +305,10 @@ class Run {
     this.#emit({
       type: 'end',
       status: stopped ? 'stopped' : 'done',
-      step: trainer.position.step,
+      step,
       seconds: this.#seconds(),
+      ...(best ? { best } : {}),
+      ...(!stopped && step < trainer.totalSteps ? { early: this.#best.reason } : {}),
       outputs: [
         ...(stopped ? [] : [{ label: config.lora === null ? 'model' : 'adapter', path: config.outputDir }]),
         { label: 'report', path: reportPath },

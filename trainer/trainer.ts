@@ -105,6 +105,7 @@ export class Trainer {
         optimizer,
         seed: settings.seed,
         recompute: options.recompute,
+        checkpoints: settings.gradientCheckpointing ?? (model.frozen === undefined ? false : 'auto'),
       });
       await optimizer.load(device);
       const trainer = new Trainer(options, optimizer, program);

@@ -18,11 +18,11 @@ interface JaxArray {
 interface Jax {
   init(device: string): Promise<string[]>;
   defaultDevice(device: string): void;
-  jit<F>(f: F): F;
-  valueAndGrad<P, A extends unknown[]>(
+  readonly jit: <F>(f: F) => F;
+  readonly valueAndGrad: <P, A extends unknown[]>(
     f: (parameters: P, ...rest: A) => JaxArray,
-  ): (parameters: P, ...rest: A) => [JaxArray, P];
-  blockUntilReady(arrays: object): Promise<unknown>;
+  ) => (parameters: P, ...rest: A) => [JaxArray, P];
+  readonly blockUntilReady: (arrays: object) => Promise<unknown>;
   readonly tree: {
     ref<T>(tree: T): T;
     map<T>(f: (...arrays: JaxArray[]) => JaxArray, ...trees: T[]): T;

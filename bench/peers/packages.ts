@@ -15,7 +15,9 @@ const folder = resolve('bench', 'peers');
 
 /** The version of an installed package, here or in the root's dependencies. */
 export function versionOf(name: string): string | undefined {
-  const path = [folder, resolve()].map((at) => join(at, 'node_modules', name, 'package.json')).find(existsSync);
+  const path = [folder, resolve()]
+    .map((at) => join(at, 'node_modules', name, 'package.json'))
+    .find(existsSync);
   if (path === undefined) return undefined;
   const { version } = JSON.parse(readFileSync(path, 'utf8')) as { version: string };
   return version;

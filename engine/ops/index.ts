@@ -1,6 +1,7 @@
 import type { Op } from '../op.ts';
 import { geluGradOp, geluOp, swigluGradOp, swigluOp } from './activation.ts';
 import { attentionGradOp, attentionOp } from './attention.ts';
+import { checkpointOp } from './checkpoint.ts';
 import { dropoutOp } from './dropout.ts';
 import * as elementwise from './elementwise.ts';
 import { geluErfGradOp, geluErfOp } from './geluErf.ts';
@@ -17,6 +18,7 @@ import { softmaxGradOp, softmaxOp, tokenLogProbsGradOp, tokenLogProbsOp } from '
 
 export * from './activation.ts';
 export * from './attention.ts';
+export * from './checkpoint.ts';
 export * from './dropout.ts';
 export * from './elementwise.ts';
 export * from './geluErf.ts';
@@ -42,7 +44,7 @@ export const ops = [
   ],
   ...[elementwise.addOp, elementwise.subOp, elementwise.mulOp, elementwise.divOp],
   ...[elementwise.maximumOp, elementwise.minimumOp, elementwise.greaterOp],
-  ...[elementwise.affineOp, elementwise.detachOp],
+  ...[elementwise.affineOp, elementwise.detachOp, checkpointOp],
   ...[reshapeOp, transposeOp, splitOp, concatOp, fillOp, reduceOp, spreadOp],
   ...[gatherRowsOp, scatterAddRowsOp, updateRowsOp, unpackOp],
   ...[

@@ -16,7 +16,7 @@ export interface MatmulAttrs {
   readonly transposeB: boolean;
   /** The third input is a bias [N]. */
   readonly bias: boolean;
-  /** [0]: the last input [M, N] is added to the product. */
+  /** `[0]`: the last input [M, N] is added to the product. */
   readonly accumulate: readonly number[];
 }
 

@@ -35,9 +35,9 @@ export interface Call {
 
 /** What a run is given. */
 export interface RunNumbers {
-  of(field: Field): number;
+  readonly of: (field: Field) => number;
   /** The true rows of an i32 tensor that is an input. */
-  ints(operand: Operand): Int32Array;
+  readonly ints: (operand: Operand) => Int32Array;
 }
 
 export interface LowerArgs {

@@ -25,10 +25,11 @@ export interface Variants {
   /** Sums in subgroups where the adapter has them (default); `false`: in workgroup memory. */
   readonly subgroups?: boolean | undefined;
   /**
-   * How matrices are multiplied (default `f32`). `f16` rounds both operands of larger products to float16, to 11 bits of
-   * which nothing above 65,504 is left and little below 6e-8, and sums in float32: a product's relative error grows from
-   * about 1e-7 to about 3e-4. `subgroup-matrix` does the same with the GPU's matrix units. Single rows, attention's own
-   * products and all else stay in float32. `auto` is the first of `subgroup-matrix`, `f16` and `f32` that works here.
+   * How matrices are multiplied (default `f32`). `f16` rounds both operands to float16 and sums in float32: results are
+   * then about 3e-4 off (root mean square, of normal operands) instead of 1e-7, what exceeds 65,504 becomes infinite, and
+   * what is below 6e-5, as gradients may be, loses bits until nothing is left at 6e-8. `subgroup-matrix` does the same with a GPU's matrix units. Products of up to four rows
+   * and attention's own stay in float32. `auto` is the first of `subgroup-matrix`, `f16` and `f32` that works here. Both
+   * kinds of float16 have been validated and run in emulation, not on hardware.
    */
   readonly products?: 'f32' | 'f16' | 'subgroup-matrix' | 'auto' | undefined;
 }

@@ -4,7 +4,10 @@ import type { Capabilities } from './capabilities.ts';
 /** A GPU object that lives as long as the process: Dawn in Node ends its devices with it. */
 let dawn: Promise<GPU | undefined> | undefined;
 
-/** The runtime's WebGPU: the browser's or Deno's own, or Dawn from the optional package `webgpu` in Node. */
+/** Why the package `webgpu`, which is installed, could not be loaded. */
+let broken: string | undefined;
+
+/** The runtime's WebGPU: the browser's or Deno's own, or in Node and Bun Dawn from the optional package `webgpu`. */
 export async function findGpu(): Promise<GPU | undefined> {
   const own = (globalThis.navigator as { gpu?: GPU } | undefined)?.gpu;
   if (own) return own;
@@ -22,13 +25,17 @@ export const DAWN_FLAGS: readonly string[] = [
   'enable-dawn-features=allow_unsafe_apis',
 ];
 
-/** Dawn of the optional package `webgpu`; undefined where that is not installed. Whoever asks keeps it alive. */
+/** Dawn of the optional package `webgpu`; undefined where that is not installed or broken. Whoever asks keeps it alive. */
 export async function loadDawn(flags: readonly string[]): Promise<GPU | undefined> {
   try {
     const name = 'webgpu';
     const dawnNode = (await import(/* @vite-ignore */ name)) as { create(flags: readonly string[]): GPU };
     return dawnNode.create(flags);
-  } catch {
+  } catch (error) {
+    const { code, message } = error as { code?: string; message?: string };
+    // Vite gives no code.
+    const absent = code === 'ERR_MODULE_NOT_FOUND' || /^could not resolve/i.test(message ?? '');
+    if (!absent) broken = (message ?? String(error)).split('\n')[0];
     return undefined;
   }
 }
@@ -55,7 +62,9 @@ export function adapterName({ info }: GPUAdapter): string {
 export async function requestAdapter(gpu?: GPU): Promise<GPUAdapter | string> {
   const found = gpu ?? (await findGpu());
   if (!found)
-    return 'this runtime has no WebGPU; in Node, `npm install webgpu` brings it, and browsers need a secure page';
+    return broken === undefined
+      ? 'this runtime has no WebGPU; in Node and Bun, `npm install webgpu` brings it, and browsers need a secure page'
+      : `the package webgpu cannot be loaded: ${broken}`;
   const adapter = await found.requestAdapter({ powerPreference: 'high-performance' });
   return (
     adapter ??

@@ -34,7 +34,7 @@ const programs = {
 };
 export type Subject = keyof typeof programs;
 
-/** Small whole numbers, of which float16 holds all and float32 all products and sums; no two rows are alike. */
+/** Small whole numbers, of which float16 holds all, and float32 all products and sums. */
 const numbersFor = (n: number): Float32Array =>
   Float32Array.from({ length: n }, (_, i) => ((i * i + 3 * i + (i >> 5)) % 9) - 4);
 
@@ -45,11 +45,15 @@ const numbersFor = (n: number): Float32Array =>
 export async function attempt(open: () => Promise<Device>, subject: Subject): Promise<string | undefined> {
   try {
     const device = await open();
-    const faults = await Promise.all(programs[subject]().map((program) => faultOf(device, program)));
-    await device.dispose();
-    return faults.find((fault) => fault !== undefined);
+    try {
+      const faults = await Promise.all(programs[subject]().map((program) => faultOf(device, program)));
+      return faults.find((fault) => fault !== undefined);
+    } finally {
+      await device.dispose();
+    }
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    // A compiler's message goes on with the shader's text.
+    return String(error instanceof Error ? error.message : error).split('\n')[0];
   }
 }
 

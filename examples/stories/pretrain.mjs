@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 import {
   Random,
   Tokenizer,
-  Trainer,
+  TrainingLoop,
   createModel,
   initialiseWeights,
   openDevice,
@@ -64,7 +64,14 @@ const normal = () =>
   Math.sqrt(-2 * Math.log(1 - random.uniform())) * Math.cos(2 * Math.PI * random.uniform());
 initialiseWeights(model, device, normal);
 
-const trainer = await Trainer.create({ model, device, loss: sft(), rows, referenceOf: () => [0], settings });
+const trainer = await TrainingLoop.create({
+  model,
+  device,
+  loss: sft(),
+  rows,
+  referenceOf: () => [0],
+  settings,
+});
 const began = performance.now();
 let mean = 0;
 for await (const { step, metrics, tokens, seconds } of trainer.steps()) {

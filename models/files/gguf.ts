@@ -4,7 +4,7 @@ import { GgufCursor, NeedsMoreBytes } from './ggufCursor.ts';
 import { GgufMetadata } from './ggufMetadata.ts';
 import { ggmlTypeName, isGgufType, storages, type GgufType } from './ggufTypes.ts';
 import { missingTensor } from './safetensors.ts';
-import type { FileSource } from './source.ts';
+import type { Bytes, FileSource } from './source.ts';
 
 export interface GgufTensor {
   readonly name: string;
@@ -24,6 +24,8 @@ export interface GgufFile {
   readonly tensors: ReadonlyMap<string, GgufTensor>;
   /** A tensor's values as float32, row-major; blocks are dequantized. */
   read(tensor: string): Promise<Float32Array>;
+  /** A tensor's bytes as they are stored. */
+  readStored(tensor: string): Promise<Bytes>;
   close(): Promise<void>;
 }
 
@@ -49,13 +51,21 @@ export async function openGguf(source: FileSource): Promise<GgufFile> {
     await source.close();
     throw error;
   });
+  const infoOf = (tensor: string): GgufTensor => {
+    const info = header.tensors.get(tensor);
+    if (info === undefined) throw missingTensor(source.name, tensor, header.tensors.keys());
+    return info;
+  };
+  const readStored = (tensor: string): Promise<Bytes> => {
+    const { start, bytes } = infoOf(tensor);
+    return source.read(start, bytes);
+  };
   return {
     name: source.name,
     ...header,
+    readStored,
     async read(tensor) {
-      const info = header.tensors.get(tensor);
-      if (info === undefined) throw missingTensor(source.name, tensor, header.tensors.keys());
-      return dequantize(info.type, await source.read(info.start, info.bytes));
+      return dequantize(infoOf(tensor).type, await readStored(tensor));
     },
     close: () => source.close(),
   };

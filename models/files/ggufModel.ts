@@ -1,4 +1,5 @@
 import { PrefgradError } from '../../engine/errors.ts';
+import { isBlockFormat, type BlockFormat } from '../../engine/index.ts';
 import { Tokenizer } from '../tokenizer.ts';
 import { openGguf, type GgufFile } from './gguf.ts';
 import { ggufArchitecture, ggufConfig } from './ggufConfig.ts';
@@ -46,6 +47,13 @@ async function describe(file: GgufFile): Promise<ModelFiles> {
     return found;
   };
 
+  /** What can stay in its blocks: rows of a matrix, in another order perhaps, but not its columns. */
+  const blocksOf = (tensor: string): BlockFormat | undefined => {
+    const { stored, storedShape, layout } = place(tensor);
+    const type = file.tensors.get(stored)?.type ?? '';
+    return storedShape.length === 2 && layout.kind !== 'transposed' && isBlockFormat(type) ? type : undefined;
+  };
+
   const tokenizer = ggufTokenizer(name, metadata);
   return {
     name,
@@ -57,6 +65,11 @@ async function describe(file: GgufFile): Promise<ModelFiles> {
     async read(tensor) {
       const { stored, storedShape, layout } = place(tensor);
       return undoLayout(layout, storedShape, await file.read(stored));
+    },
+    blocksOf,
+    async readBlocks(tensor) {
+      const { stored, storedShape, layout } = place(tensor);
+      return undoLayout(layout, storedShape, await file.readStored(stored));
     },
     close: () => file.close(),
   };

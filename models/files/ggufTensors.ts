@@ -118,8 +118,15 @@ export function layoutShape(layout: GgufLayout, shape: readonly number[]): reado
   return layout.kind === 'transposed' ? [...shape].reverse() : shape;
 }
 
-/** Undoes a layout; `shape` is the stored one. */
-export function undoLayout(layout: GgufLayout, shape: readonly number[], values: Float32Array): Float32Array {
+/** Numbers, or bytes of rows in blocks, which are put into another order as a whole. */
+type Rows = Float32Array | Uint8Array;
+
+/** An array of the same kind. */
+const emptyLike = <T extends Rows>(values: T): T =>
+  new (values.constructor as new (length: number) => T)(values.length);
+
+/** Undoes a layout; `shape` is the stored one. Bytes of rows in blocks cannot be transposed. */
+export function undoLayout<T extends Rows>(layout: GgufLayout, shape: readonly number[], values: T): T {
   switch (layout.kind) {
     case 'same':
       return values;
@@ -133,9 +140,9 @@ export function undoLayout(layout: GgufLayout, shape: readonly number[], values:
 }
 
 /** [rows, columns] to [columns, rows], in tiles that fit the cache. */
-function transpose(values: Float32Array, rows: number, columns: number): Float32Array {
+function transpose<T extends Rows>(values: T, rows: number, columns: number): T {
   const tile = 32;
-  const out = new Float32Array(values.length);
+  const out = emptyLike(values);
   for (let top = 0; top < rows; top += tile) {
     for (let left = 0; left < columns; left += tile) {
       const bottom = Math.min(top + tile, rows);
@@ -150,11 +157,11 @@ function transpose(values: Float32Array, rows: number, columns: number): Float32
 }
 
 /** Row (head, 2 i + side) of the file becomes row (head, side · half + i). A bias has rows of one value. */
-function deinterleave(values: Float32Array, rows: number, heads: number): Float32Array {
+function deinterleave<T extends Rows>(values: T, rows: number, heads: number): T {
   const width = values.length / rows;
   const headDim = rows / heads;
   const half = headDim / 2;
-  const out = new Float32Array(values.length);
+  const out = emptyLike(values);
   for (let row = 0; row < rows; row++) {
     const head = Math.floor(row / headDim);
     const within = row % headDim;
@@ -165,9 +172,9 @@ function deinterleave(values: Float32Array, rows: number, heads: number): Float3
 }
 
 /** [3, heads, ...] to [heads, 3, ...]. */
-function fuse(values: Float32Array, heads: number): Float32Array {
+function fuse<T extends Rows>(values: T, heads: number): T {
   const size = values.length / (3 * heads);
-  const out = new Float32Array(values.length);
+  const out = emptyLike(values);
   for (let part = 0; part < 3; part++) {
     for (let head = 0; head < heads; head++) {
       const from = (part * heads + head) * size;

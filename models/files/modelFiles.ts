@@ -1,6 +1,8 @@
+import type { BlockFormat } from '../../engine/index.ts';
 import type { Tokenizer } from '../tokenizer.ts';
 import type { AdapterFiles } from './adapter.ts';
 import type { JsonObject } from './json.ts';
+import type { Bytes } from './source.ts';
 
 /**
  * A pretrained model's files, whatever form they have on disk: configuration, weights by their Hugging
@@ -21,5 +23,9 @@ export interface ModelFiles {
   shape(tensor: string): readonly number[];
   /** A tensor's values as float32, row-major. */
   read(tensor: string): Promise<Float32Array>;
+  /** The format in which a matrix can be had as it is stored; absent or undefined where it is unpacked anyway. */
+  blocksOf?(tensor: string): BlockFormat | undefined;
+  /** Its bytes in that format. */
+  readBlocks?(tensor: string): Promise<Bytes>;
   close(): Promise<void>;
 }

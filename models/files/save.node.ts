@@ -44,6 +44,32 @@ export async function saveFiles(folder: string, files: readonly SavedFile[]): Pr
   }
 }
 
+/**
+ * Removes what `saveFiles(folder, …)` left beside `folder` where its process was killed: folders whose process is no
+ * longer there, or had this one's number before it began.
+ */
+export async function removeUnfinishedSaves(folder: string): Promise<void> {
+  const target = resolve(folder);
+  const prefix = `.${basename(target)}.saving-`;
+  const names = await readdir(dirname(target)).catch(() => []);
+  for (const name of names) {
+    const match = name.startsWith(prefix) && /^(\d+)-(\d+)$/.exec(name.slice(prefix.length));
+    if (!match) continue;
+    const [pid, time] = [Number(match[1]), Number(match[2])];
+    const began = Date.now() - 1000 * process.uptime();
+    if (pid === process.pid ? time < began : !isRunning(pid))
+      await rm(join(dirname(target), name), { recursive: true, force: true });
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}
+
 /** Makes renames in a folder survive a power cut, where the system lets one open a folder. */
 async function syncFolder(path: string): Promise<void> {
   try {

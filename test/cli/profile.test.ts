@@ -7,14 +7,43 @@ import { fresh, writeRows } from '../trainer/runs.ts';
 import { textPairs, writeTinyModel } from '../trainer/tinyModel.ts';
 import { prefgrad } from './realCli.ts';
 
-const time = { op: 'matmul', kernel: 'gemm', calls: 4, bytes: 3e6, flops: 4e8, slowest: 9, ms: 8, waiting: 1 };
+const time = {
+  op: 'matmul',
+  kernel: 'gemm',
+  calls: 4,
+  bytes: 3e6,
+  flops: 4e8,
+  slowest: 9,
+  ms: 8,
+  waiting: 1,
+};
 const summary: ProfileSummary = {
   ...{ steps: 10, threads: 2, total: 12.5, waiting: 1.2, messages: 0.1, script: 1.2 },
   kernels: [
     time,
     { ...time, op: 'adamw', kernel: 'adamw', calls: 58, bytes: 4e7, flops: 0, ms: 1.99, slowest: 2 },
-    { ...time, op: 'neg', kernel: 'unary', calls: 7, bytes: 8, flops: 0, ms: 0.007, slowest: 0.007, waiting: 0 },
-    { ...time, op: 'exp', kernel: 'unary', calls: 1, bytes: 8, flops: 0, ms: 0.003, slowest: 0.003, waiting: 0 },
+    {
+      ...time,
+      op: 'neg',
+      kernel: 'unary',
+      calls: 7,
+      bytes: 8,
+      flops: 0,
+      ms: 0.007,
+      slowest: 0.007,
+      waiting: 0,
+    },
+    {
+      ...time,
+      op: 'exp',
+      kernel: 'unary',
+      calls: 1,
+      bytes: 8,
+      flops: 0,
+      ms: 0.003,
+      slowest: 0.003,
+      waiting: 0,
+    },
   ],
 };
 

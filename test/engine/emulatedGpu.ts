@@ -17,7 +17,9 @@ export async function emulatedGpu({ features = [], info = {}, rewrite }: Emulati
     const { vendor, architecture, device, description } = adapter.info;
     const { isFallbackAdapter, subgroupMinSize, subgroupMaxSize } = adapter.info;
     const requestDevice = async (descriptor: GPUDeviceDescriptor) => {
-      const requiredFeatures = [...(descriptor.requiredFeatures ?? [])].filter((f) => adapter.features.has(f));
+      const requiredFeatures = [...(descriptor.requiredFeatures ?? [])].filter((f) =>
+        adapter.features.has(f),
+      );
       const made = await adapter.requestDevice({ ...descriptor, requiredFeatures });
       const create = made.createShaderModule.bind(made);
       made.createShaderModule = ({ code, ...rest }) => create({ ...rest, code: rewrite(code) });
@@ -91,7 +93,7 @@ export function matricesOf(
         let column = (i * lanes + lane) % MATRIX_N;
         for (var k = 0u; k < MATRIX_K; k++) {
           let x = aHalves[left.start + row * left.stride + k];
-          m.e[i] += ${sign} x * bHalves[right.start + k * right.stride + column];
+          m.e[i] ${sign}= x * bHalves[right.start + k * right.stride + column];
         }
       }
       return m;
@@ -107,7 +109,10 @@ export function matricesOf(
     rewrite: (code) => {
       if (!code.includes('subgroupMatrixLoad')) return halves.rewrite(code);
       const text = code
-        .replaceAll(/enable f16;|enable chromium_experimental_subgroup_matrix;|diagnostic\(off, chromium.*;/g, '')
+        .replaceAll(
+          /enable f16;|enable chromium_experimental_subgroup_matrix;|diagnostic\(off, chromium.*;/g,
+          '',
+        )
         .replaceAll(/alias (Left|Right|Result) = .*;/g, '')
         .replaceAll('array<f16,', 'array<f32,')
         .replaceAll(' f16(', ' quantizeToF16(')

@@ -54,13 +54,13 @@ describe.each([1, 2])('profile of %d threads', (threads) => {
     expect(kernels.reduce((n, k) => n + k.calls, 0)).toBe(runs[0]?.calls.length);
     expect(kernels.find((k) => k.op === 'gelu')?.bytes).toBe(2 * 4 * 40 * 64);
     for (const k of kernels) expect(k.slowest).toBeGreaterThanOrEqual(k.ms - 1e-9);
-    const spent = kernels.reduce((sum, k) => sum + k.ms, 0);
+    const spent = kernels.reduce((all, k) => all + k.ms, 0);
     expect(spent).toBeGreaterThan(0);
     expect(spent + waiting + messages + script).toBeCloseTo(total, 6);
     expect(script).toBeCloseTo(0, 9);
     expect(profile.summary({ steps: 1, ms: 3 * total + 5 }).script).toBeCloseTo(5, 6);
     expect(profile.summary({ steps: 1, ms: 3 * total + 5 }).total).toBeCloseTo(3 * total + 5, 6);
-    expect(kernels.reduce((sum, k) => sum + k.waiting, 0)).toBeLessThanOrEqual(waiting + 1e-6);
+    expect(kernels.reduce((all, k) => all + k.waiting, 0)).toBeLessThanOrEqual(waiting + 1e-6);
 
     const { traceEvents } = JSON.parse(
       chromeTrace(runs, [{ name: 'all', from: (runs[0]?.asked ?? 0) - 2, to: runs[2]?.answered ?? 0 }]),

@@ -7,18 +7,22 @@ import { rawText } from '../../rawText.ts';
 
 export const root = join(import.meta.dirname, '../..');
 
+let folder: string | undefined;
+afterAll(() => folder && rmSync(folder, { recursive: true, force: true }));
+
 /** A folder of this test file, from which the packages of test/runtimes are found. */
-const builds = join(import.meta.dirname, 'build');
-mkdirSync(builds, { recursive: true });
-export const scratch = mkdtempSync(join(builds, 'run-'));
-afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+export function scratch(): string {
+  const builds = join(import.meta.dirname, 'build');
+  mkdirSync(builds, { recursive: true });
+  return (folder ??= mkdtempSync(join(builds, 'run-')));
+}
 
 /**
  * Makes one ES module of tune.ts or ops.ts; its path. `prefgrad` is what lies in dist: as it is there for `node`, and
- * inside the module for `browser`, as a bundler without options puts it.
+ * inside the module for `browser`, as a bundler puts it that is told nothing of it.
  */
 export async function bundle(name: 'tune' | 'ops', platform: 'node' | 'browser'): Promise<string> {
-  const outfile = join(scratch, `${name}.${platform}.mjs`);
+  const outfile = join(scratch(), `${name}.${platform}.mjs`);
   const built = join(root, 'dist', 'index.js');
   await build({
     entryPoints: [join(import.meta.dirname, `${name}.ts`)],
@@ -26,6 +30,7 @@ export async function bundle(name: 'tune' | 'ops', platform: 'node' | 'browser')
     bundle: true,
     platform,
     format: 'esm',
+    minify: platform === 'browser',
     // No tsconfig.json: it says that prefgrad is the sources.
     tsconfigRaw: {},
     loader: { '.wasm': 'binary', '.wgsl': 'text' },
@@ -33,8 +38,8 @@ export async function bundle(name: 'tune' | 'ops', platform: 'node' | 'browser')
       rawText,
       {
         name: 'prefgrad is dist',
-        setup({ onResolve }) {
-          onResolve({ filter: /^prefgrad$/ }, () =>
+        setup(esbuild) {
+          esbuild.onResolve({ filter: /^prefgrad$/ }, () =>
             platform === 'node' ? { path: pathToFileURL(built).href, external: true } : { path: built },
           );
         },

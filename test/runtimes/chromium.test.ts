@@ -14,7 +14,7 @@ describe.skipIf(chromium.missing !== '')(`the built package in pages of Chromium
   let [isolated, open]: Page[] = [];
   beforeAll(async () => {
     [want] = await Promise.all([tunedInNode(), bundle('tune', 'browser'), bundle('ops', 'browser')]);
-    pages = await openPages(chromium.command[0] ?? '', { built: scratch, dist: join(root, 'dist') });
+    pages = await openPages(chromium.command[0] ?? '', { built: scratch(), dist: join(root, 'dist') });
     [isolated, open] = [await pages.open(true), await pages.open(false)];
   });
   afterAll(() => pages?.close());
@@ -24,16 +24,19 @@ describe.skipIf(chromium.missing !== '')(`the built package in pages of Chromium
   const tune = async (page: Page | undefined, job: TuneJob) => (await ask(page, 'tune', job)) as Tuned;
 
   it.each([
-    { page: 'isolated', asked: 1, threads: 1 },
-    { page: 'isolated', asked: 2, threads: 2 },
-    { page: 'not isolated', asked: 2, threads: 1 },
-  ])('tunes with WebAssembly to the bits of Node: $page, $threads of $asked threads', async (given) => {
-    const page = given.page === 'isolated' ? isolated : open;
-    const got = await tune(page, { device: 'plain', threads: given.asked });
-    expect(got.device).toMatch(`plain SIMD, ${given.threads} thread`);
-    expect(got.losses).toEqual(want.losses);
-    expectClose(got, want);
-  });
+    ['isolated', 1, 1],
+    ['isolated', 2, 2],
+    ['open', 1, 2],
+  ])(
+    'tunes with WebAssembly to the bits of Node: %s page, %i of %i threads',
+    async (kind, threads, asked) => {
+      const page = kind === 'isolated' ? isolated : open;
+      const got = await tune(page, { device: 'plain', threads: asked });
+      expect(got.device).toMatch(`plain SIMD, ${threads} thread`);
+      expect(got.losses).toEqual(want.losses);
+      expectClose(got, want);
+    },
+  );
 
   it('takes WebAssembly by itself where the GPU is one in software', async () => {
     const got = await tune(isolated, { device: 'auto' });

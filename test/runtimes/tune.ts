@@ -2,7 +2,7 @@ import type { Device } from 'prefgrad';
 import {
   Generator,
   Random,
-  Trainer,
+  TrainingLoop,
   WasmDevice,
   createModel,
   dpo,
@@ -54,7 +54,7 @@ export async function run(job: TuneJob): Promise<Tuned> {
     ...{ method: 'dpo', max_steps: 3, per_device_train_batch_size: 2, learning_rate: 1e-2 },
     ...{ lr_scheduler_type: 'constant', seed: 1 },
   });
-  const trainer = await Trainer.create({
+  const trainer = await TrainingLoop.create({
     ...{ model, device, loss: dpo({ beta: 0.1 }), rows, settings },
     referenceOf: ({ origin }) => [-3 - origin.line, -4],
   });

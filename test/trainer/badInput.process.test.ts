@@ -90,6 +90,29 @@ describe('Ctrl-C', () => {
       await expectAsUninterrupted(outputDir, step + 2);
     });
 
+  it('twice ends the process at once, whatever is under way', async () => {
+    const module = `${fresh('stuck')}.mjs`;
+    writeFileSync(
+      module,
+      `export default () => { process.stderr.write('scoring\\n'); return new Promise((done) => setTimeout(done, 60_000, 1)); };`,
+    );
+    let sent = 0;
+    let began = 0;
+    const { code, err } = await train(
+      { output_dir: fresh('out'), max_steps: 3, rewards: [{ module, name: 'stuck' }] },
+      (text, child) => {
+        if (sent === 0 && text.includes('scoring')) sent += Number(child.kill('SIGINT'));
+        if (sent === 1 && text.includes('Ctrl-C again')) {
+          sent += Number(child.kill('SIGINT'));
+          began = performance.now();
+        }
+      },
+    );
+    expect([code, sent]).toEqual([130, 2]);
+    expect(performance.now() - began).toBeLessThan(5000);
+    expect(err).not.toContain('defect');
+  });
+
   it('before the first step leaves nothing behind', async () => {
     const module = `${fresh('slow')}.mjs`;
     writeFileSync(

@@ -160,7 +160,9 @@ describe('a LoRA run', () => {
       /lora\.target_modules/,
     );
     await expect(train({ model: outputDir, lora })).rejects.toThrow(/is an adapter itself/);
-    await expect(train({ output_dir: outputDir })).rejects.toThrow(/holds an adapter \(adapter_config\.json\)/);
+    await expect(train({ output_dir: outputDir })).rejects.toThrow(
+      /holds an adapter \(adapter_config\.json\)/,
+    );
     await expect(train({ lora: { adapter: model } })).rejects.toThrow(/has no adapter_config\.json/);
     await expect(
       mergeFiles({ model, out: fresh(), dtype: 'f32', device: 'wasm', threads: 1 }, quiet),
@@ -196,6 +198,8 @@ describe('a LoRA run', () => {
     name('');
     await expect(openModelFiles(outputDir)).rejects.toThrow(/has no base_model_name_or_path/);
     name(outputDir);
-    await expect(openModelFiles(outputDir)).rejects.toThrow(/its base .* is an adapter too; merge that one first/);
+    await expect(openModelFiles(outputDir)).rejects.toThrow(
+      /its base .* is an adapter too; merge that one first/,
+    );
   });
 });

@@ -143,6 +143,21 @@ describe.skipIf(fixtures === '')(`LoRA runs of TRL and PEFT ${needsShared}`, () 
       await ours.close();
     });
 
+  it.each(['DoRA', 'all linear layers of GPT-NeoX', 'PEFT’s choice for GPT-2'])(
+    '%s, blocks computed again',
+    async (name) => {
+      const run = runs[name.replace('’', "'")];
+      if (run === undefined) throw new Error(`there is no run ${name}`);
+      const model = await modelFolder(run.model);
+      const { metrics } = await runTraining({
+        ...{ ...common, ...run.config, method: run.method, max_steps: run.max_steps, model },
+        ...{ data: join(fixtures, 'pairs.jsonl'), gradient_checkpointing: true },
+        lora: { ...run.lora, adapter: await adapterFolder(model, run.lora) },
+      });
+      expectHistory(metrics, run.history);
+    },
+  );
+
   for (const name of folders)
     it(`${name} ends at PEFT's adapter`, async () => {
       const folder = join(fixtures, 'trl', name);

@@ -236,6 +236,9 @@ describe('a sweep', () => {
     await expect(sweepOf(prepared({ sampling: { prompts: 0 } }).config)).rejects.toThrow(
       'sampling.prompts is 0',
     );
+    await expect(sweepOf(prepared({ hpo: { actor_warmup_steps: 3 } }).config)).rejects.toThrow(
+      'hpo.actor_warmup_steps 3 leaves none of max_steps 3 to the actor loss',
+    );
     await expect(sweepOf(prepared().config, { more: ['hpo.gama=1'] })).rejects.toThrow(
       'did you mean hpo.gamma',
     );

@@ -62,11 +62,16 @@ function bestModelMistakes(settings: TrainSettings, said: (key: keyof GivenSetti
   const watching = (['earlyStoppingPatience', 'loadBestModelAtEnd'] as const).filter(said);
   if (watching.length > 0)
     return settings.evalStrategy === 'no'
-      ? watching.map((key) => `${toSnake(key)}: needs evaluations; set eval_data and eval_strategy: steps or epoch`)
+      ? watching.map(
+          (key) => `${toSnake(key)}: needs evaluations; set eval_data and eval_strategy: steps or epoch`,
+        )
       : said('earlyStoppingThreshold') && !said('earlyStoppingPatience')
         ? ['early_stopping_threshold: needs early_stopping_patience; give that too']
         : [];
   return (['metricForBestModel', 'greaterIsBetter', 'earlyStoppingThreshold'] as const)
     .filter(said)
-    .map((key) => `${toSnake(key)}: needs early_stopping_patience or load_best_model_at_end; give one of them, or leave it out`);
+    .map(
+      (key) =>
+        `${toSnake(key)}: needs early_stopping_patience or load_best_model_at_end; give one of them, or leave it out`,
+    );
 }

@@ -34,6 +34,7 @@ export const commonDefaults = {
   adamEpsilon: 1e-8,
   weightDecay: 0,
   maxGradNorm: 1,
+  gradientCheckpointing: null,
   seed: 42,
   device: 'auto',
   threads: null,

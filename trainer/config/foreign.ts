@@ -4,7 +4,6 @@ export const foreignKeys = new Map(
     bf16: 'prefgrad computes in float32',
     fp16: 'prefgrad computes in float32',
     tf32: 'prefgrad computes in float32',
-    gradient_checkpointing: 'the memory plan decides what is recomputed',
     precompute_ref_log_probs: "the reference model's log-probs are always computed once, before training",
     padding_free: 'batches are always packed without padding',
     packing: 'batches are always packed without padding',

@@ -10,7 +10,10 @@ export function isObject(value: unknown): value is JsonObject {
 }
 
 /** Spellings of other programs. */
-const aliases = new Map([['truncationMode', 'truncation']]);
+const aliases = new Map([
+  ['truncationMode', 'truncation'],
+  ['activationCheckpointing', 'gradientCheckpointing'],
+]);
 
 export type SectionName = keyof typeof sections;
 const isSection = (name: string): name is SectionName => Object.hasOwn(sections, name);

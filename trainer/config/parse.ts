@@ -168,6 +168,7 @@ function complete(given: GivenSettings, whole: boolean, mistakes: string[]): Tra
     adamEpsilon: merged.adamEpsilon,
     weightDecay: merged.weightDecay,
     maxGradNorm: merged.maxGradNorm,
+    gradientCheckpointing: merged.gradientCheckpointing,
     seed: merged.seed,
     device: merged.device,
     threads: merged.threads,

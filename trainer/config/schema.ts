@@ -202,6 +202,7 @@ export const settingsShape = {
   weightDecay: nonNegative(),
   /** Global norm that gradients are clipped at; 0 for no clipping. */
   maxGradNorm: nonNegative(),
+  gradientCheckpointing: flag().nullable().describe('true, false or null'),
 
   seed: integer(0, 'a whole number of at least 0'),
   device: oneOf(['auto', 'webgpu', 'wasm', 'reference']),
@@ -228,7 +229,8 @@ export const settingsShape = {
   /** TensorBoard's event files beside metrics.jsonl. */
   reportTo: z
     .preprocess(
-      (value) => (Array.isArray(value) && value.length === 1 ? (value[0] as unknown) : value),
+      // Transformers takes a list too, and an empty one for none.
+      (value) => (Array.isArray(value) && value.length < 2 ? ((value[0] ?? 'none') as unknown) : value),
       z.enum(['tensorboard', 'none']),
     )
     .describe('tensorboard or none'),

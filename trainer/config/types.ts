@@ -101,6 +101,8 @@ export interface TrainSettings extends LossSettings {
   weightDecay: number;
   /** Global norm that gradients are clipped at; 0 for no clipping. */
   maxGradNorm: number;
+  /** Compute a model's blocks again instead of keeping what is in them; null: with LoRA, where it saves much. */
+  gradientCheckpointing: boolean | null;
 
   seed: number;
   device: 'auto' | 'webgpu' | 'wasm' | 'reference';

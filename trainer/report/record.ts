@@ -94,8 +94,8 @@ export function lastEvaluation(record: RunRecord): Evaluation | undefined {
 function addEvaluation(record: RunRecord, evaluation: Evaluation): void {
   const all = [...record.evaluations, evaluation];
   const sampled = all.filter(({ samples }) => samples !== undefined);
-  const kept = [sampled[0], sampled.findLast(({ best }) => best === true), sampled.at(-1)];
-  record.evaluations = all.map((one) => (kept.includes(one) ? one : { ...one, samples: undefined }));
+  const kept = new Set([sampled[0], sampled.findLast(({ best }) => best === true), sampled.at(-1)]);
+  record.evaluations = all.map((one) => (kept.has(one) ? one : { ...one, samples: undefined }));
 }
 
 /** Its shape alone: the file's sha-256 was compared before. */

@@ -6,7 +6,7 @@ import { chartGroups, type Chart, type ChartGroup } from './charts.ts';
 import { counted, rewardNames } from './comparison.ts';
 import { headline } from './headline.ts';
 import { inlineElement, jsonScript, markup, type Html } from './html.ts';
-import { formatCount, formatDuration, formatInteger } from './numbers.ts';
+import { formatCount, formatDuration, formatInteger, formatNumber } from './numbers.ts';
 import type { RunRecord } from './record.ts';
 import { evaluationTable, memoryTable, metricsTable, settingsTable } from './tables.ts';
 import { sampleTable } from './samples.ts';
@@ -105,7 +105,13 @@ function facts(record: RunRecord): Html {
   if (start === undefined) return markup`<p>The run ended before its first step.</p>`;
   const reached = end?.step ?? record.lines.at(-1)?.step ?? start.firstStep;
   const state =
-    end === undefined ? ' (did not end)' : end.status === 'stopped' ? ' (stopped by the user)' : '';
+    end === undefined
+      ? ' (did not end)'
+      : end.status === 'stopped'
+        ? ' (stopped by the user)'
+        : end.early === undefined
+          ? ''
+          : ` (ended early: ${end.early})`;
   const rows: [string, string][] = [
     ['Model', start.model],
     [
@@ -124,6 +130,14 @@ function facts(record: RunRecord): Html {
     ...(end === undefined
       ? []
       : [['Time', formatDuration(record.secondsBefore + end.seconds)] satisfies [string, string]]),
+    ...(end?.best === undefined
+      ? []
+      : [
+          [
+            'Model kept',
+            `step ${end.best.step}, the best ${end.best.metric}: ${formatNumber(end.best.value)}`,
+          ] satisfies [string, string],
+        ]),
     ['Device', start.device + (start.threads === undefined ? '' : `, ${counted(start.threads, 'thread')}`)],
     ['Date', start.startedAt.slice(0, 16).replace('T', ' ') + (start.startedAt.endsWith('Z') ? ' UTC' : '')],
   ];

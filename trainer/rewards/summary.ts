@@ -41,6 +41,8 @@ export interface Side {
 }
 
 const BINS = 10;
+/** Fewer completions of a side say nothing for or against. */
+const FEW = 5;
 
 /** Summarizes one reward's scores, those of `sides` in order; NaN for what failed. */
 export function describeReward(
@@ -58,10 +60,11 @@ export function describeReward(
   const gaps = pairGaps(known);
   const both = chosen.length > 0 && rejected.length > 0;
   const difference = both ? mean(chosen) - mean(rejected) : undefined;
+  const few = both ? Math.min(chosen.length, rejected.length) : 0;
   const error =
     gaps.length > 1
       ? standardError(gaps)
-      : both
+      : few > 1
         ? Math.hypot(standardError(chosen), standardError(rejected))
         : undefined;
   return {
@@ -82,7 +85,7 @@ export function describeReward(
           known.map((one) => Number(one.chosen)),
         )
       : undefined,
-    verdict: verdictOf(difference, error),
+    verdict: few < FEW ? 'neither' : verdictOf(difference, error),
     alike: mostFrequent(all) / Math.max(all.length, 1),
   };
 }
@@ -149,7 +152,6 @@ function mostFrequent(sorted: readonly number[]): number {
 const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 function standardError(values: readonly number[]): number {
-  if (values.length < 2) return 0;
   const { deviation } = moments(Float64Array.from(values));
   return deviation / Math.sqrt(values.length - 1);
 }

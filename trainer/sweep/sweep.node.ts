@@ -100,7 +100,7 @@ export async function sweep(options: SweepOptions, { signal, onEvent }: SweepHoo
 const folderOf = ({ label }: SweepPoint): string => label.replaceAll(' ', ',').replace(/[^\w.,=+-]+/g, '_');
 
 /** A sweep compares two numbers; a configuration without one of them is refused before hours of training. */
-function checkMeasures({ method, evalData, sampling }: TrainConfig): void {
+function checkMeasures({ method, evalData, sampling, hpo, maxSteps }: TrainConfig): void {
   const refuse = (why: string) =>
     new PrefgradError(`a sweep plots held-out accuracy against rewards of samples: ${why}`);
   if (method !== 'hpo')
@@ -109,13 +109,19 @@ function checkMeasures({ method, evalData, sampling }: TrainConfig): void {
     );
   if (evalData === null) throw refuse('eval_data is missing; give held-out pairs');
   if (sampling.prompts === 0) throw refuse('sampling.prompts is 0; set how many prompts get a completion');
+  if (maxSteps > 0 && hpo.actorWarmupSteps >= maxSteps)
+    throw refuse(
+      `hpo.actor_warmup_steps ${hpo.actorWarmupSteps} leaves none of max_steps ${maxSteps} to the actor loss, so that every point would be the base loss; lower it`,
+    );
 }
 
 /** A run's own file: what it is of, and how far it is. */
 interface Marker {
   readonly key: string;
   readonly before: Measured | null;
+  /** The model that would be saved: after the last evaluation, or after the best one where that is asked for. */
   readonly after: Measured | null;
+  readonly done: boolean;
   readonly seconds: number;
 }
 
@@ -126,7 +132,7 @@ async function readMarker(run: SweepRun): Promise<Marker | undefined> {
   if (text === undefined) return undefined;
   try {
     const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null && 'key' in value && 'after' in value)
+    if (typeof value === 'object' && value !== null && 'key' in value && 'done' in value)
       return value as Marker;
   } catch {
     // Said below.
@@ -157,8 +163,8 @@ async function keyOf({ config }: SweepRun): Promise<string> {
 /** The result of a run that is done; undefined for one that is not, or that was another one. */
 async function finished(run: SweepRun): Promise<RunResult | undefined> {
   const marker = await readMarker(run);
-  if (marker === undefined || marker.before === null || marker.after === null) return undefined;
-  const { before, after, seconds } = marker;
+  const { before = null, after = null, done = false, seconds = 0 } = marker ?? {};
+  if (marker === undefined || !done || before === null || after === null) return undefined;
   const { point, seed } = run;
   return marker.key === (await keyOf(run))
     ? { label: point.label, role: point.role, seed, before, after, seconds }
@@ -176,22 +182,26 @@ async function runOne(
   const earlier = await readMarker(run);
   const same = earlier !== undefined && earlier.key === key;
   if (earlier !== undefined && !same) await rm(config.outputDir, { recursive: true });
-  const resumed = same && (await latestCheckpoint(config.outputDir)) !== undefined;
-  let marker: Marker = resumed ? earlier : { key, before: null, after: null, seconds: 0 };
+  const resumed = same && earlier.before !== null && (await latestCheckpoint(config.outputDir)) !== undefined;
+  let marker: Marker = resumed ? earlier : { key, before: null, after: null, done: false, seconds: 0 };
   await mkdir(config.outputDir, { recursive: true });
   await writeMarker(run, marker);
   onEvent({ type: 'run', run, index, resumed });
   const began = performance.now();
   const seconds = () => marker.seconds + (performance.now() - began) / 1000;
   let end: RunEnd | undefined;
-  let last: Measured | undefined;
+  let saved = Promise.resolve();
   try {
     await train(resumed ? { ...config, resumeFromCheckpoint: true } : config, {
       signal,
       onEvent(event) {
         if (event.type === 'evaluation') {
-          last = measured(event.evaluation);
-          if (event.evaluation.step === 0) marker = { ...marker, before: last };
+          const now = measured(event.evaluation);
+          if (event.evaluation.step === 0) marker = { ...marker, before: now };
+          if (!config.loadBestModelAtEnd || event.evaluation.best === true)
+            marker = { ...marker, after: now };
+          // Kept at once: a resumed run does not measure again what lies before it.
+          saved = saved.then(() => writeMarker(run, marker));
         }
         if (event.type === 'end') end = event;
         onEvent({ type: 'train', event });
@@ -200,11 +210,12 @@ async function runOne(
   } catch (error) {
     if (!signal.aborted || error !== signal.reason) throw error;
   }
-  const { before } = marker;
-  const isDone = end?.status === 'done' && last !== undefined;
-  await writeMarker(run, { ...marker, seconds: seconds(), after: isDone ? (last ?? null) : null });
-  if (!isDone || last === undefined || before === null) return undefined;
-  return { label: point.label, role: point.role, seed, before, after: last, seconds: seconds() };
+  await saved;
+  marker = { ...marker, seconds: seconds(), done: end?.status === 'done' };
+  await writeMarker(run, marker);
+  const { before, after, done } = marker;
+  if (!done || before === null || after === null) return undefined;
+  return { label: point.label, role: point.role, seed, before, after, seconds: marker.seconds };
 }
 
 /** What is large of a run that is done: its numbers and its report stay. */

@@ -27,7 +27,7 @@ export function eventRecord(event: EventContent): Uint8Array<ArrayBuffer> {
 /** The whole records at the start of a file: where each ends, and its step (0 where it names none). */
 export function* readRecords(bytes: Uint8Array): Generator<{ end: number; step: number; data: Uint8Array }> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  for (let at = 0; at + 16 <= bytes.length; ) {
+  for (let at = 0; at + 16 <= bytes.length;) {
     const length = Number(view.getBigUint64(at, true));
     const end = at + 16 + length;
     if (view.getUint32(at + 8, true) !== maskedCrc(bytes.subarray(at, at + 8)) || end > bytes.length) return;

@@ -208,7 +208,7 @@ const matmul: Lowering = {
 };
 
 /** The product of weightGrad: aᵀ · b. */
-function weightProduct<T extends { readonly shape: readonly number[] }>([x, dy]: readonly T[], attrs: Attrs) {
+function weightProduct([x, dy]: readonly { readonly shape: readonly number[] }[], attrs: Attrs) {
   const [a, b] = attrs.transposed === true ? [dy, x] : [x, dy];
   const pair = [a, b].filter((t) => t !== undefined);
   return productOf(pair, { transposeA: true });

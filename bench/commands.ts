@@ -1,0 +1,75 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import type { Watched } from './contention.ts';
+import type { Effort } from './measure.ts';
+import type { Unit } from './measurement.ts';
+import { median } from './measurement.ts';
+
+/** Options that all measurements have. */
+export interface Common {
+  readonly threads: number;
+  readonly simd: 'auto' | 'plain' | 'relaxed';
+  readonly seconds: number;
+  readonly json: boolean;
+  readonly samples: boolean;
+}
+
+export function whole(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1)
+    throw new InvalidArgumentError('a whole number from 1 is expected.');
+  return value;
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new InvalidArgumentError('a number above 0 is expected.');
+  return value;
+}
+
+/** Many warm-ups where a run is long enough to be worth a measurement of its own, few for a quick look. */
+export const effortOf = ({ seconds }: Common): Effort => ({
+  ...{ seconds, samples: 5, warmups: seconds >= 1 ? 8 : 2 },
+});
+
+export const rounded = (value: number): number => Number(value.toPrecision(4));
+
+/** A command with the options that all have; sizes are `[name, default]`. */
+export function measurement(
+  name: string,
+  description: string,
+  sizes: readonly (readonly [string, number])[],
+): Command {
+  const made = new Command(name).description(description);
+  for (const [size, value] of sizes) made.option(`--${size} <n>`, '', whole, value);
+  return made
+    .option('--threads <n>', 'worker threads', whole, 2)
+    .addOption(new Option('--simd <set>').choices(['auto', 'plain', 'relaxed']).default('auto'))
+    .option('--seconds <s>', 'how long to measure', positive, 4)
+    .option('--json', 'print one line, the median', false)
+    .option('--samples', 'print one line, the median and every sample', false);
+}
+
+export const STEP_SIZES = [
+  ['layers', 4],
+  ['width', 256],
+  ['heads', 4],
+  ['length', 128],
+  ['batch', 4],
+  ['vocab', 2048],
+] as const;
+
+const names: Record<Unit, string> = { gflops: 'GFLOP/s', ms: 'ms', pairs_per_second: 'pairs/s' };
+
+/** Measures and prints the median: for people, or as one line of JSON. `toUnit` is given seconds. */
+export async function answer(
+  { json, samples: all }: Common,
+  unit: Unit,
+  work: Promise<Watched>,
+  toUnit: (seconds: number) => number,
+): Promise<void> {
+  const { seconds, others } = await work;
+  const samples = seconds.map(toUnit).map(rounded);
+  const value = rounded(median(samples));
+  const line = all ? { [unit]: value, samples, others: rounded(others) } : { [unit]: value };
+  process.stdout.write(`${json || all ? JSON.stringify(line) : `${value} ${names[unit]}`}\n`);
+}
