@@ -40,7 +40,7 @@ export interface Plan {
 
 export interface PlanOptions {
   /** Bytes that a backend needs beside a node's tensors while it runs. */
-  workspace(node: Node): number;
+  readonly workspace: (node: Node) => number;
   /** Of every offset, in bytes; a power of two. */
   readonly alignment: number;
   /** No tensor lies across a multiple of it, so that an arena can be several buffers. */
@@ -78,10 +78,10 @@ export function makePlan(
   };
 
   let inputBytes = 0;
-  const inputs: Record<string, number> = {};
+  const offsets: Record<string, number> = {};
   for (const [name, t] of Object.entries(program.inputs)) {
     places.set(t.key, { kind: 'input', offset: inputBytes });
-    inputs[name] = inputBytes;
+    offsets[name] = inputBytes;
     inputBytes += align(bytesOf(t.type));
   }
 
@@ -125,7 +125,7 @@ export function makePlan(
   return {
     program,
     steps,
-    inputs,
+    inputs: offsets,
     inputBytes,
     outputs: Object.fromEntries(Object.entries(program.outputs).map(([key, t]) => [key, placeOf(t)])),
     copies,

@@ -61,7 +61,7 @@ export const tokenLogProbsOp: Op<LogProbAttrs> = {
     return [
       ...applyAll(tokenLogProbsGradOp, [hidden, weight, labels, lse, dLogp], {
         accumulate: [],
-        frozen: wanted[1] !== true,
+        frozen: !wanted[1],
       }),
     ];
   },

@@ -11,10 +11,13 @@ export class Health {
     private readonly description: string,
   ) {
     device.addEventListener('uncapturederror', (event) => (this.#failure ??= event.error.message));
-    void device.lost.then(({ reason, message }) => {
-      const why = [reason, message].filter((part) => part).join(': ');
-      this.#lost = `the GPU device was lost (${why}), and with it what was not saved`;
-    });
+    void this.#watch(device.lost);
+  }
+
+  async #watch(lost: Promise<GPUDeviceLostInfo>): Promise<void> {
+    const { reason, message } = await lost;
+    const why = [reason, message].filter((part) => part).join(': ');
+    this.#lost = `the GPU device was lost (${why}), and with it what was not saved`;
   }
 
   dispose(): void {

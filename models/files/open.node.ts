@@ -83,17 +83,17 @@ async function openAdapted(
 ): Promise<ModelFiles> {
   let base: ModelFiles | undefined;
   try {
-    base = await openBase(adapter, options);
-    const { close } = base;
-    const own = await readTokenizer(folder, [base.generationConfig, base.config]);
+    const opened = await openBase(adapter, options);
+    base = opened;
+    const own = await readTokenizer(folder, [opened.generationConfig, opened.config]);
     return {
-      ...base,
+      ...opened,
       name: adapter.name,
-      tokenizer: own ?? base.tokenizer,
+      tokenizer: own ?? opened.tokenizer,
       adapter,
       async close() {
         await adapter.close();
-        await close();
+        await opened.close();
       },
     };
   } catch (error) {

@@ -35,8 +35,8 @@ describe('a step of GPT-2 124M on WebGPU', async () => {
     const tokens = batch * length;
     const products = 6 * tokens * (12 * layers * width ** 2 + width * vocab);
     // The head's logits are computed twice; attention has 9 products over the causal half.
-    const again_ = 2 * tokens * width * vocab;
+    const twice = 2 * tokens * width * vocab;
     const attention = 9 * layers * tokens * length * width;
-    expect(kept.flops / (products + again_ + attention)).toBeCloseTo(1, 2);
+    expect(kept.flops / (products + twice + attention)).toBeCloseTo(1, 2);
   });
 });

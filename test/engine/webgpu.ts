@@ -1,10 +1,10 @@
 import { WebGpuDevice } from '../../engine/webgpu/device.ts';
 import { findGpu, requestAdapter } from '../../engine/webgpu/gpu.ts';
 
-const adapter = await requestAdapter();
+const here = await requestAdapter();
 
 /** Why the tests on WebGPU are left out, or '' where they run. */
-export const noWebGpu = typeof adapter === 'string' ? `(skipped: no WebGPU adapter; ${adapter})` : '';
+export const noWebGpu = typeof here === 'string' ? `(skipped: no WebGPU adapter; ${here})` : '';
 
 export const openWebGpu = (): Promise<WebGpuDevice> => WebGpuDevice.create();
 
@@ -13,7 +13,7 @@ export async function watchedGpu(): Promise<{ gpu: GPU; devices: GPUDevice[] }> 
   const found = await findGpu();
   if (!found) throw new Error('there is no GPU');
   const devices: GPUDevice[] = [];
-  const requestAdapter = async (options?: GPURequestAdapterOptions) => {
+  const watched = async (options?: GPURequestAdapterOptions) => {
     const adapter = await found.requestAdapter(options);
     const requestDevice = async (descriptor?: GPUDeviceDescriptor) => {
       const device = await adapter?.requestDevice(descriptor);
@@ -25,5 +25,5 @@ export async function watchedGpu(): Promise<{ gpu: GPU; devices: GPUDevice[] }> 
       adapter && { info: adapter.info, limits: adapter.limits, features: adapter.features, requestDevice }
     );
   };
-  return { gpu: { requestAdapter } as GPU, devices };
+  return { gpu: { requestAdapter: watched } as GPU, devices };
 }

@@ -67,8 +67,9 @@ function start(shapes: ReadonlyMap<string, readonly number[]>) {
 async function modelFolder(model: Run['model']): Promise<string> {
   if (typeof model === 'string') return join(fixtures, 'models', model);
   const shapes = new Map(createModel(model).parameters.map((p) => [p.variable.name, p.variable.type.shape]));
-  const { tokenizer, close } = await openModelFiles(join(fixtures, 'models/llama'));
-  await close();
+  const files = await openModelFiles(join(fixtures, 'models/llama'));
+  const { tokenizer } = files;
+  await files.close();
   const folder = fresh('model');
   await saveModelFiles(folder, {
     config: model,
@@ -81,8 +82,9 @@ async function modelFolder(model: Run['model']): Promise<string> {
 /** A folder of PEFT's with the adapters that the run starts from. */
 async function adapterFolder(model: string, lora: Json): Promise<string> {
   const json = { peft_type: 'LORA', ...lora };
-  const { config, close } = await openModelFiles(model);
-  await close();
+  const files = await openModelFiles(model);
+  const { config } = files;
+  await files.close();
   const { parameters } = new Lora(createModel(config), parseAdapterConfig(json, 'test'));
   const sink = memorySink();
   await writeSafetensors(

@@ -28,7 +28,7 @@ describe.skipIf(noWebGpu !== '')(`training on WebGPU ${noWebGpu}`, () => {
     for await (const { metrics } of trainer.steps({ settleAfter: () => false })) ahead.push(metrics);
     expect(numbers(ahead)).toBe(losses[0]);
     await device.dispose();
-  });
+  }, 200_000);
 
   it('that loses its device ends with a message, and goes on from the last checkpoint', async () => {
     const { gpu, devices } = await watchedGpu();
