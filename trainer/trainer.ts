@@ -85,6 +85,11 @@ export class Trainer {
   static async create(options: TrainerOptions): Promise<Trainer> {
     const { model, loss, device, rows, settings } = options;
     checkRows(rows, model);
+    const packed = model.parameters.find((p) => p.variable.type.blocks !== undefined)?.variable;
+    if (packed)
+      throw new PrefgradError(
+        `${packed.name} is ${format(packed.type)}, which cannot be trained; load the model without \`frozen\`, or train adapters on it`,
+      );
     const groups = [
       { name: 'model', parameters: model.parameters },
       ...(loss.parameters ? [{ name: 'value', parameters: loss.parameters }] : []),

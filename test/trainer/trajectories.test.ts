@@ -233,10 +233,10 @@ describe.skipIf(fixtures === '' || noWebGpu !== '')(
     it('trl/dpo-sigmoid', async () => {
       const meta = readMeta('trl', 'dpo-sigmoid') as TrlMeta;
       await check({ ...trlKeys(meta), device: 'webgpu' }, meta.history.map(trlExpected), 3e-4);
-    });
+    }, 300_000);
     it('hpo/dpo', async () => {
       const meta = readMeta('hpo', 'dpo') as HpoMeta;
       await check({ ...hpoKeys('dpo', meta), device: 'webgpu' }, meta.history.map(hpoExpected), 2e-3);
-    });
+    }, 300_000);
   },
 );

@@ -10,6 +10,7 @@ export const foreignKeys = new Map(
     pad_to_multiple_of: 'batches are packed without padding',
     disable_dropout: "the models' dropout is always off",
     logging_dir: 'TensorBoard event files go to output_dir, beside metrics.jsonl',
+    use_peft: 'a `lora` section is what asks for adapters',
     use_cpu: 'write device: wasm instead',
     push_to_hub: 'nothing is uploaded',
     dataset_num_proc: 'data is prepared in one process',

@@ -28,6 +28,11 @@ export interface LoadModelOptions {
   readonly threads?: number;
   /** The longest prompt and completion, in tokens, that it is to take; its whole context by default. */
   readonly maxLength?: number;
+  /**
+   * The weights will not be trained, but adapters on them may be: those of a .gguf file then stay in its blocks, where
+   * the device can keep them. Default false.
+   */
+  readonly frozen?: boolean;
   /** What messages call a model that was given as files. */
   readonly name?: string;
   /** Told in bytes as files are downloaded, then in weights as they are loaded. */
@@ -52,7 +57,7 @@ export interface ScoreOptions {
  */
 export async function loadModel(
   source: string | Iterable<ModelFile>,
-  { device = 'auto', threads, maxLength, name = 'model', onProgress }: LoadModelOptions = {},
+  { device = 'auto', threads, maxLength, frozen, name = 'model', onProgress }: LoadModelOptions = {},
 ): Promise<Model> {
   const model =
     typeof source === 'string'
@@ -63,7 +68,7 @@ export async function loadModel(
             file instanceof Blob ? { name: nameOf(file, name), blob: file } : file,
           ),
         };
-  return new Model(await openSession({ model, device, threads, maxPositions: maxLength, onProgress }));
+  return new Model(await openSession({ model, device, threads, frozen, maxPositions: maxLength, onProgress }));
 }
 
 /** A language model with its weights on a device; `loadModel` makes it, and a `Trainer` changes it in place. */

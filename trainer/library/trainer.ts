@@ -256,7 +256,10 @@ export class Trainer implements AsyncIterable<TrainingStep> {
     const positions = maxLength === null ? undefined : maxLength + sampling.maxNewTokens;
     const base =
       typeof given === 'string'
-        ? await loadModel(given, { device, threads: threads ?? undefined, maxLength: positions, onProgress })
+        ? await loadModel(given, {
+            ...{ device, threads: threads ?? undefined, maxLength: positions, onProgress },
+            frozen: config.lora !== null,
+          })
         : given;
     try {
       const { session } = base;
