@@ -82,18 +82,21 @@ async function prepare(sections: readonly Section[]): Promise<void> {
 /** How far two programs' first log-probs may be apart, relatively: bf16 has 8 bits. */
 const AGREEMENT = { float32: 1e-3, bf16: 3e-2 };
 
-/** Errors: end-to-end runs of the same pairs that do not begin with the same log-probs. */
-function checkAgreement(results: readonly Result[]): void {
-  const first = ({ also }: Result) => also?.['first_logps_chosen'];
-  for (const ours of results.filter((r) => r.kind === 'dpo'))
-    for (const theirs of results.filter(
-      (r) => r.kind === 'trl-dpo' && r.options['batch'] === ours.options['batch'],
-    )) {
-      const [a = NaN, b = NaN] = [first(ours), first(theirs)];
-      const most = AGREEMENT[theirs.options['precision'] === 'bf16' ? 'bf16' : 'float32'];
-      if (!(Math.abs(a - b) <= most * Math.abs(b)))
-        throw new Error(`prefgrad begins with log-probs ${a}, TRL with ${b}: they do not compute the same`);
-    }
+/** End-to-end runs of the same pairs that do not begin with the same log-probs, as sentences. */
+function disagreements(results: readonly Result[]): string[] {
+  const first = ({ also }: Result): number => also?.['first_logps_chosen'] ?? NaN;
+  const trl = results.filter((r) => r.kind === 'trl-dpo');
+  return results
+    .filter((r) => r.kind === 'dpo')
+    .flatMap((ours) =>
+      trl
+        .filter(({ options }) => options['batch'] === ours.options['batch'])
+        .filter((theirs) => {
+          const most = AGREEMENT[theirs.options['precision'] === 'bf16' ? 'bf16' : 'float32'];
+          return !(Math.abs(first(ours) - first(theirs)) <= most * Math.abs(first(theirs)));
+        })
+        .map((theirs) => `prefgrad begins with log-probs ${first(ours)}, TRL with ${first(theirs)}`),
+    );
 }
 
 export interface SuiteOptions {
@@ -107,7 +110,8 @@ export interface SuiteOptions {
 
 /**
  * Measures everything, round after round so that each number has samples from different minutes, and prints the
- * tables; a full run also writes bench/results.json, the tables of bench/RESULTS.md, and the plots.
+ * tables; a full run also writes bench/results.json, the tables of bench/RESULTS.md, and the plots. Errors, when all of
+ * that is done: what could not be measured, or did not compute the same.
  */
 export async function runSuite({ quick, only, rounds, patience }: SuiteOptions): Promise<void> {
   const contenders = quick ? undefined : findContenders();
@@ -118,21 +122,29 @@ export async function runSuite({ quick, only, rounds, patience }: SuiteOptions):
     throw new Error(`no table's title has ${only}; there are:\n${all.map((s) => s.title).join('\n')}`);
   await prepare(sections);
   const found = new Map<string, Result>();
+  const failures: string[] = [];
   const quiet = new Quiet(60_000 * patience);
   for (let round = 1; round <= (quick ? 1 : rounds); round++) {
     const cells = cellsOf(sections.filter(({ once }) => round === 1 || once !== true));
     for (const [i, cell] of cells.entries()) {
       const key = keyOf(cell, cell.runtime.name);
-      const answer = quick ? await measureCell(cell, 0.2) : await quiet.measure(cell, 1.5);
-      const result = merge(found.get(key), cell, answer);
-      found.set(key, result);
-      say(`round ${round}, ${i + 1} of ${cells.length}: ${key}: ${median(answer.samples)} ${result.unit}`);
+      const place = `round ${round}, ${i + 1} of ${cells.length}: ${key}`;
+      try {
+        const answer = quick ? await measureCell(cell, 0.2) : await quiet.measure(cell, 1.5);
+        const result = merge(found.get(key), cell, answer);
+        found.set(key, result);
+        say(`${place}: ${median(answer.samples)} ${result.unit}`);
+      } catch (error) {
+        failures.push(`${key}: ${error instanceof Error ? error.message : String(error)}`);
+        say(`${place}: failed`);
+      }
     }
   }
   const results = [...found.values()];
-  checkAgreement(results);
   process.stdout.write(`${sections.map((s) => table(s, results)).join('\n\n')}\n`);
   if (contenders && only === undefined) await write(sections, results, contenders.versions);
+  failures.push(...disagreements(results));
+  if (failures.length > 0) throw new Error(failures.join('\n'));
 }
 
 async function write(

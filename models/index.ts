@@ -1,12 +1,10 @@
 export type { ChatMessage } from './chatTemplate.ts';
 export type { ModelFiles } from './files/open.ts';
-export type { AdapterFiles } from './files/open.ts';
 export { openAdapterFiles, openModelBlobs, openModelFiles } from './files/open.ts';
 export type { SavedModel } from './files/save.ts';
 export { saveModelFiles } from './files/save.ts';
 export type { GenerateOptions, Generated } from './generate.ts';
 export { Generator } from './generate.ts';
-export type { LoraConfig } from './lora/config.ts';
 export { loraDefaults, parseAdapterConfig } from './lora/config.ts';
 export type { LoraLayer } from './lora/lora.ts';
 export { Lora } from './lora/lora.ts';

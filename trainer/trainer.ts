@@ -1,5 +1,5 @@
 import type { Device, Variable } from '../engine/index.ts';
-import { bytesOf } from '../engine/index.ts';
+import { PrefgradError, bytesOf, format } from '../engine/index.ts';
 import type { LanguageModel } from '../models/model.ts';
 import { optimizerSteps, warmupStepCount } from './config.ts';
 import type { TrainSettings } from './config.ts';

@@ -189,6 +189,7 @@ describe('mistakes', () => {
     ['batch_size', 'save_steps'],
     ['gamma', 'hpo.gamma'],
     ['target_modules', 'lora.target_modules'],
+    ['lora_r', 'lora.r'],
     ['constructor', 'data'],
     ['__proto__x', 'hpo'],
   ])('%s names a nearest key', (key) => {

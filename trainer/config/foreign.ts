@@ -1,3 +1,12 @@
+/** Where other programs' keys for adapters are here. */
+export const movedKeys = new Map([
+  ['lora_r', 'lora.r'],
+  ['lora_rank', 'lora.r'],
+  ['lora_target', 'lora.target_modules'],
+  ['lora_target_modules', 'lora.target_modules'],
+  ['adapter_name_or_path', 'lora.adapter'],
+]);
+
 /** TRL's keys that mean nothing here, each with the reason; an error says it instead of naming a near key. */
 export const foreignKeys = new Map(
   Object.entries({

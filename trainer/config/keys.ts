@@ -1,4 +1,4 @@
-import { foreignKeys } from './foreign.ts';
+import { foreignKeys, movedKeys } from './foreign.ts';
 import { nearest } from './nearest.ts';
 import { rewardShape, sections, settingsShape } from './schema.ts';
 import { toCamel, toSnake } from './spelling.ts';
@@ -70,7 +70,7 @@ function unknownKey(path: string): string {
   const foreign = foreignKeys.get(toSnake(path));
   if (foreign !== undefined)
     return `${path}: is a key of TRL that prefgrad does not need: ${foreign}; leave it out`;
-  return `${path}: is no key of the configuration; did you mean ${nearestKey(toSnake(path))}?`;
+  return `${path}: is no key of the configuration; did you mean ${movedKeys.get(toSnake(path)) ?? nearestKey(toSnake(path))}?`;
 }
 
 /** The nearest key of the same section, unless one elsewhere is nearer: `gamma` means `hpo.gamma`. */

@@ -68,7 +68,9 @@ export async function loadModel(
             file instanceof Blob ? { name: nameOf(file, name), blob: file } : file,
           ),
         };
-  return new Model(await openSession({ model, device, threads, frozen, maxPositions: maxLength, onProgress }));
+  return new Model(
+    await openSession({ model, device, threads, frozen, maxPositions: maxLength, onProgress }),
+  );
 }
 
 /** A language model with its weights on a device; `loadModel` makes it, and a `Trainer` changes it in place. */
