@@ -2,7 +2,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Watched } from './contention.ts';
 import type { Effort } from './measure.ts';
 import type { Unit } from './measurement.ts';
-import { median } from './measurement.ts';
+import { median, rounded } from './measurement.ts';
 
 /** Options that all measurements have. */
 export interface Common {
@@ -30,8 +30,6 @@ function positive(text: string): number {
 export const effortOf = ({ seconds }: Common): Effort => ({
   ...{ seconds, samples: 5, warmups: seconds >= 1 ? 8 : 2 },
 });
-
-export const rounded = (value: number): number => Number(value.toPrecision(4));
 
 /** A command with the options that all have; sizes are `[name, default]`. */
 export function measurement(

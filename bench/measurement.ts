@@ -47,3 +47,6 @@ export function median(samples: readonly number[]): number {
   const half = sorted.length / 2;
   return ((sorted[Math.ceil(half) - 1] ?? NaN) + (sorted[Math.floor(half)] ?? NaN)) / 2;
 }
+
+/** Four digits: more than any two runs agree on. */
+export const rounded = (value: number): number => Number(value.toPrecision(4));

@@ -8,7 +8,7 @@ import { findContenders } from './contenders.ts';
 import { NOISY } from './contention.ts';
 import { describeMachine } from './machine.ts';
 import type { Answer, Result } from './measurement.ts';
-import { median, unitOf } from './measurement.ts';
+import { median, rounded, unitOf } from './measurement.ts';
 import { askRuntime, findNodes } from './runtimes.ts';
 import { fullSections, quickSections } from './sections.ts';
 import { keyOf, plots, replaceTables, table } from './tables.ts';
@@ -54,7 +54,7 @@ function merge(before: Result | undefined, cell: Cell, answer: Answer): Result {
     options: cell.options,
     runtime: cell.runtime.name,
     unit: unitOf(answer),
-    median: median(samples),
+    median: rounded(median(samples)),
     others: Math.max(...counted.map((r) => r.others)),
     samples,
     ...(answer.also ? { also: answer.also, steps: answer.steps } : {}),
@@ -133,7 +133,7 @@ export async function runSuite({ quick, only, rounds, patience }: SuiteOptions):
         const answer = quick ? await measureCell(cell, 0.2) : await quiet.measure(cell, 1.5);
         const result = merge(found.get(key), cell, answer);
         found.set(key, result);
-        say(`${place}: ${median(answer.samples)} ${result.unit}`);
+        say(`${place}: ${rounded(median(answer.samples))} ${result.unit}`);
       } catch (error) {
         failures.push(`${key}: ${error instanceof Error ? error.message : String(error)}`);
         say(`${place}: failed`);
