@@ -13,7 +13,7 @@ import type { RunWarning } from './runWatch.ts';
 import { RunWatch } from './runWatch.ts';
 import type { Session } from './session.ts';
 import { stopTokensOf } from './session.ts';
-import { Trainer } from './trainer.ts';
+import { TrainingLoop } from './trainingLoop.ts';
 
 export interface RunOptions {
   readonly settings: TrainSettings;
@@ -35,7 +35,7 @@ export interface RunOptions {
 export interface PreparedRun {
   readonly data: LoadedRows;
   readonly heldOut: LoadedRows | undefined;
-  readonly trainer: Trainer;
+  readonly loop: TrainingLoop;
   /** Undefined without held-out rows. */
   readonly evaluator: Evaluator | undefined;
   readonly watch: RunWatch;
@@ -70,7 +70,7 @@ export async function prepareRun(options: RunOptions): Promise<PreparedRun> {
     ...hooks,
     cache: options.referenceCache,
   });
-  const trainer = await Trainer.create({ model, device, loss, rows: data.rows, referenceOf, settings });
+  const loop = await TrainingLoop.create({ model, device, loss, rows: data.rows, referenceOf, settings });
   const evaluator =
     heldOut &&
     new Evaluator({
@@ -88,7 +88,7 @@ export async function prepareRun(options: RunOptions): Promise<PreparedRun> {
     code: `reward_${code}/${reward}`,
     message,
   }));
-  return { data, heldOut, trainer, evaluator, watch, warnings };
+  return { data, heldOut, loop, evaluator, watch, warnings };
 }
 
 /** L_pref alone: what held-out rows, whose rewards are no training targets, are measured by. */

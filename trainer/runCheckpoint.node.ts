@@ -10,11 +10,11 @@ import { restoreRecord, saveRecord } from './report/record.ts';
 import { parseRunState, runState } from './runState.ts';
 import type { Session } from './session.ts';
 import { readTensors } from './tensors.node.ts';
-import type { Trainer } from './trainer.ts';
+import type { TrainingLoop } from './trainingLoop.ts';
 import type { Tuned } from './tuned.ts';
 import { savedTensor } from './tuned.ts';
 
-/** What a checkpoint keeps of a run beside the trainer's own state. */
+/** What a checkpoint keeps of a run beside the loop's own state. */
 interface RunParts {
   readonly window: MetricsWindow;
   readonly record: RunRecord;
@@ -31,17 +31,17 @@ export async function checkpointRun(
   config: TrainConfig,
   session: Session,
   tuned: Tuned,
-  trainer: Trainer,
+  loop: TrainingLoop,
   { window, record, rows, seconds, best }: RunParts,
 ): Promise<{ path: string; bytes: number }> {
-  const entries = trainer.state.map((v) => ({ ...savedTensor(v, session), dtype: 'F32' as const }));
+  const entries = loop.state.map((v) => ({ ...savedTensor(v, session), dtype: 'F32' as const }));
   const { path, manifest } = await writeCheckpoint(
     config.outputDir,
-    trainer.position.step,
+    loop.position.step,
     [
       ...tuned.files(),
       { name: 'training.safetensors', write: (sink) => writeSafetensors(sink, entries) },
-      textFile('state.json', JSON.stringify(runState(trainer.position, window.state, config, rows))),
+      textFile('state.json', JSON.stringify(runState(loop.position, window.state, config, rows))),
       textFile('record.json', saveRecord(record, seconds)),
     ],
     config.saveTotalLimit === null ? {} : { saveTotalLimit: config.saveTotalLimit, best },
@@ -49,12 +49,12 @@ export async function checkpointRun(
   return { path, bytes: Object.values(manifest.files).reduce((n, f) => n + f.bytes, 0) };
 }
 
-/** Puts the trainer where the checkpoint of `resume_from_checkpoint` was. Errors: damage, another run's settings. */
+/** Puts the loop where the checkpoint of `resume_from_checkpoint` was. Errors: damage, another run's settings. */
 export async function resumeRun(
   config: TrainConfig,
   { device }: Session,
   tuned: Tuned,
-  trainer: Trainer,
+  loop: TrainingLoop,
   rows: number,
 ): Promise<{ window: MetricsWindow; record: RunRecord }> {
   const { path } = await openCheckpoint(config.outputDir, config.resumeFromCheckpoint ?? true);
@@ -62,8 +62,8 @@ export async function resumeRun(
   const state = parseRunState(await readFile(at('state.json'), 'utf8'), at('state.json'), config, rows);
   await tuned.restore(path);
   const read = await readTensors(at('training.safetensors'));
-  for (const variable of trainer.state) device.write(variable, await read(variable.name));
-  trainer.resume(state.position);
+  for (const variable of loop.state) device.write(variable, await read(variable.name));
+  loop.resume(state.position);
   const record = restoreRecord(await readFile(at('record.json'), 'utf8'), at('record.json'));
   return { window: MetricsWindow.from(state.window), record };
 }

@@ -1,7 +1,7 @@
 import { PrefgradError } from '../engine/errors.ts';
 import type { TrainConfig } from './config.ts';
 import type { MetricsWindowState } from './metrics.ts';
-import type { TrainerPosition } from './trainer.ts';
+import type { TrainingPosition } from './trainingLoop.ts';
 
 /** What of a run's settings a resumed one must share, or its numbers would not be the same run's. */
 function fingerprint(settings: TrainConfig, rows: number) {
@@ -22,13 +22,13 @@ function fingerprint(settings: TrainConfig, rows: number) {
 
 /** A checkpoint's state.json: the position, the metrics that were not logged yet, and the run it belongs to. */
 export interface RunState {
-  readonly position: TrainerPosition;
+  readonly position: TrainingPosition;
   readonly window: MetricsWindowState;
   readonly run: Readonly<Record<string, string | number>>;
 }
 
 export function runState(
-  position: TrainerPosition,
+  position: TrainingPosition,
   window: MetricsWindowState,
   settings: TrainConfig,
   rows: number,

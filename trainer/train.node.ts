@@ -26,7 +26,7 @@ import type { RunWarning, RunWatch } from './runWatch.ts';
 import type { Session } from './session.ts';
 import { openSession } from './session.ts';
 import { StepProfile } from './stepProfile.ts';
-import type { StepResult, Trainer } from './trainer.ts';
+import type { StepResult, TrainingLoop } from './trainingLoop.ts';
 import type { Tuned } from './tuned.ts';
 import { openTuned, sizeOfAll } from './tuned.ts';
 
@@ -114,7 +114,7 @@ class Run {
     const { config, session, tuned, signal } = this;
     const { device } = session;
     const { model } = tuned;
-    const { data, heldOut, trainer, evaluator, watch, warnings } = await prepareRun({
+    const { data, heldOut, loop, evaluator, watch, warnings } = await prepareRun({
       ...{ settings: config, session, model, data: this.files.train, heldOut: this.files.heldOut },
       rewards: await createRewards(config.rewards),
       rewardCache: fileRewardCache(),
@@ -122,7 +122,7 @@ class Run {
       onProgress: this.#progress,
       signal,
     });
-    const resumed = await this.#resume(trainer, data.rows.length);
+    const resumed = await this.#resume(loop, data.rows.length);
     watch.resume(this.record.lines, this.record.warnings);
 
     this.#emit({
@@ -131,9 +131,9 @@ class Run {
       method: methodOf(config),
       parameters: tuned.size,
       trainableParameters: sizeOfAll(model.parameters.map((p) => p.variable)),
-      totalSteps: trainer.totalSteps,
-      firstStep: trainer.position.step,
-      warmupSteps: trainer.warmupSteps,
+      totalSteps: loop.totalSteps,
+      firstStep: loop.position.step,
+      warmupSteps: loop.warmupSteps,
       ...(config.method === 'hpo' ? { actorWarmupSteps: config.hpo.actorWarmupSteps } : {}),
       data: { train: data.rows.length, heldOut: heldOut?.rows.length ?? 0, leftOut: data.leftOut.length },
       rewards: config.rewards.map(({ name, weight }) => ({ name, weight })),
@@ -142,7 +142,7 @@ class Run {
       environment: environmentOf(),
       startedAt: new Date().toISOString(),
     });
-    this.#emit({ type: 'memory', plan: trainer.memory });
+    this.#emit({ type: 'memory', plan: loop.memory });
     const listed = await writeNotes(
       join(config.outputDir, 'data_notes.jsonl'),
       heldOut ? [data, heldOut] : [data],
@@ -155,40 +155,40 @@ class Run {
       if (message !== '') this.#emit({ type: 'warning', message });
     this.#warn(watch.once(warnings));
 
-    const metrics = await openLogs(config, resumed ? { resumeAfter: trainer.position.step } : {});
+    const metrics = await openLogs(config, resumed ? { resumeAfter: loop.position.step } : {});
     const evaluate = async (): Promise<void> => {
-      const { step } = trainer.position;
+      const { step } = loop.position;
       if (!evaluator || this.#evaluatedAt === step) return;
       const evaluation = await evaluator.evaluate(step, { onProgress: this.#progress, signal });
       const best = this.#best.see(evaluation);
       this.#emit({ type: 'evaluation', evaluation: best ? { ...evaluation, best } : evaluation });
-      if (step > 0) await metrics.append(evaluationLine(evaluation, trainer.epoch));
+      if (step > 0) await metrics.append(evaluationLine(evaluation, loop.epoch));
     };
 
     try {
       signal.throwIfAborted();
       if (!resumed) await evaluate();
       const stopped = await untilAborted(signal, async () => {
-        const { step, position } = trainer.position;
+        const { step, position } = loop.position;
         if (resumed && this.#evaluationDue(step, position.index === 0)) await evaluate();
         const settleAfter = (at: number, epochEnd: boolean) =>
           this.#evaluationDue(at, epochEnd) || this.#saveDue(at, epochEnd);
         this.profile?.begin();
         if (!this.#best.exhausted)
-          for await (const result of trainer.steps({ settleAfter, signal })) {
+          for await (const result of loop.steps({ settleAfter, signal })) {
             this.profile?.end(result.step, result.seconds);
-            await this.#afterStep(result, trainer, metrics, watch, evaluate, data.rows.length);
+            await this.#afterStep(result, loop, metrics, watch, evaluate, data.rows.length);
             if (this.#best.exhausted) break;
             this.profile?.begin();
           }
         signal.throwIfAborted();
         await evaluate();
       });
-      if (stopped) await this.#checkpoint(trainer, data.rows.length);
-      await this.#finish(trainer, stopped, metrics.path);
+      if (stopped) await this.#checkpoint(loop, data.rows.length);
+      await this.#finish(loop, stopped, metrics.path);
     } finally {
       await metrics.close();
-      trainer.dispose();
+      loop.dispose();
     }
   }
 
@@ -207,10 +207,10 @@ class Run {
   }
 
   /** Loads a checkpoint where one is asked for; the reference has been computed from the original weights by then. */
-  async #resume(trainer: Trainer, rows: number): Promise<boolean> {
+  async #resume(loop: TrainingLoop, rows: number): Promise<boolean> {
     const { config, session, tuned } = this;
     if (config.resumeFromCheckpoint === null) return false;
-    const resumed = await resumeRun(config, session, tuned, trainer, rows);
+    const resumed = await resumeRun(config, session, tuned, loop, rows);
     this.window = resumed.window;
     this.record = resumed.record;
     for (const evaluation of resumed.record.evaluations) this.#best.see(evaluation);
@@ -221,7 +221,7 @@ class Run {
 
   async #afterStep(
     result: StepResult,
-    trainer: Trainer,
+    loop: TrainingLoop,
     metrics: MetricsWriter,
     watch: RunWatch,
     evaluate: () => Promise<void>,
@@ -238,7 +238,7 @@ class Run {
       this.#emit({ type: 'log', line });
       this.#warn(watch.see(line));
     };
-    const last = step === trainer.totalSteps;
+    const last = step === loop.totalSteps;
     if (step % config.loggingSteps === 0 || last) await log();
     if (this.#evaluationDue(step, epochEnd)) await evaluate();
     const early = !last && this.#best.exhausted;
@@ -249,22 +249,22 @@ class Run {
     const best = config.loadBestModelAtEnd && this.#best.best?.step === step;
     if (best || this.#saveDue(step, epochEnd) || ((last || early) && config.saveStrategy !== 'no')) {
       await metrics.sync();
-      await this.#checkpoint(trainer, rows);
+      await this.#checkpoint(loop, rows);
     }
   }
 
-  async #checkpoint(trainer: Trainer, rows: number): Promise<void> {
+  async #checkpoint(loop: TrainingLoop, rows: number): Promise<void> {
     const { config, session, tuned, window, record } = this;
     const began = performance.now();
     const seconds = this.#seconds();
-    const { path, bytes } = await checkpointRun(config, session, tuned, trainer, {
+    const { path, bytes } = await checkpointRun(config, session, tuned, loop, {
       window,
       record,
       rows,
       seconds,
       best: config.loadBestModelAtEnd ? this.#best.best?.step : undefined,
     });
-    const { step } = trainer.position;
+    const { step } = loop.position;
     this.#emit({ type: 'checkpoint', step, path, bytes, seconds: (performance.now() - began) / 1000 });
   }
 
@@ -290,9 +290,9 @@ class Run {
   }
 
   /** The final model and the report. */
-  async #finish(trainer: Trainer, stopped: boolean, metricsPath: string): Promise<void> {
+  async #finish(loop: TrainingLoop, stopped: boolean, metricsPath: string): Promise<void> {
     const { config, tuned } = this;
-    const { step } = trainer.position;
+    const { step } = loop.position;
     const reportPath = join(config.outputDir, 'report.html');
     const best = stopped ? undefined : await this.#loadBest(step);
     if (!stopped) await saveFiles(config.outputDir, tuned.files());
@@ -308,7 +308,7 @@ class Run {
       step,
       seconds: this.#seconds(),
       ...(best ? { best } : {}),
-      ...(!stopped && step < trainer.totalSteps ? { early: this.#best.reason } : {}),
+      ...(!stopped && step < loop.totalSteps ? { early: this.#best.reason } : {}),
       outputs: [
         ...(stopped ? [] : [{ label: config.lora === null ? 'model' : 'adapter', path: config.outputDir }]),
         { label: 'report', path: reportPath },

@@ -54,13 +54,13 @@ export async function run(job: TuneJob): Promise<Tuned> {
     ...{ method: 'dpo', max_steps: 3, per_device_train_batch_size: 2, learning_rate: 1e-2 },
     ...{ lr_scheduler_type: 'constant', seed: 1 },
   });
-  const trainer = await TrainingLoop.create({
+  const loop = await TrainingLoop.create({
     ...{ model, device, loss: dpo({ beta: 0.1 }), rows, settings },
     referenceOf: ({ origin }) => [-3 - origin.line, -4],
   });
   const losses: number[] = [];
-  for await (const { metrics } of trainer.steps()) losses.push(metrics['loss'] ?? NaN);
-  trainer.dispose();
+  for await (const { metrics } of loop.steps()) losses.push(metrics['loss'] ?? NaN);
+  loop.dispose();
   const generator = new Generator(model, device, 1, 24);
   const [generated] = await generator.generate([[1, 2, 3]], { temperature: 0, maxNewTokens: 12 });
   generator.dispose();

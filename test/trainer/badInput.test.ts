@@ -7,7 +7,7 @@ import { Scorer } from '../../trainer/score.ts';
 import { prefgrad } from '../cli/realCli.ts';
 import { fresh, scratch, writeRows } from './runs.ts';
 import { textPairs, tinyConfig, tinyModel, tokenPairs, writeTinyModel } from './tinyModel.ts';
-import { openTrainer } from './tinyRun.ts';
+import { openLoop } from './tinyRun.ts';
 
 // What a user gets wrong, through the command line: exit code 1, and one sentence with the place and the cure.
 
@@ -314,13 +314,13 @@ describe('more memory than WebAssembly has', () => {
     const before = device.memory.variables;
     const open = (count: number) => {
       const keys = { per_device_train_batch_size: count, max_steps: 1 };
-      return openTrainer({ model: wide, device, loss: dpo(), rows: tokenPairs(count), keys });
+      return openLoop({ model: wide, device, loss: dpo(), rows: tokenPairs(count), keys });
     };
     await expect(open(90)).rejects.toThrow(/no room for/);
     expect(device.memory.variables).toBe(before);
-    const trainer = await open(1);
-    for await (const { metrics } of trainer.steps()) expect(metrics['loss']).toBeGreaterThan(0);
-    trainer.dispose();
+    const loop = await open(1);
+    for await (const { metrics } of loop.steps()) expect(metrics['loss']).toBeGreaterThan(0);
+    loop.dispose();
     await device.dispose();
   });
 });
@@ -351,7 +351,7 @@ describe('a program that holds the model itself', () => {
     const rows = tokenPairs(3);
     const long = { ...rows[1], chosen: { ...rows[1]?.chosen, ids: Array.from({ length: 96 }, () => 1) } };
     const open = (...wrong: unknown[]) =>
-      openTrainer({ model: tiny, device, loss: dpo(), rows: [rows[0], ...wrong] as typeof rows });
+      openLoop({ model: tiny, device, loss: dpo(), rows: [rows[0], ...wrong] as typeof rows });
     await expect(open(long)).rejects.toThrow(/pairs\.jsonl:2: has \d+ tokens, but the model's context is 96/);
     await expect(open({ ...rows[2], promptIds: [257] })).rejects.toThrow(/pairs\.jsonl:3: has token 257/);
     const scorer = new Scorer(tiny, device);

@@ -7,7 +7,7 @@ import { dpo } from '../../trainer/losses/dpo.ts';
 import { hpo } from '../../trainer/losses/hpo.ts';
 import { fresh } from './runs.ts';
 import { EOS, tinyModel, tokenPairs, writeTinyModel } from './tinyModel.ts';
-import { openTrainer, someReference, someReward, startedHead } from './tinyRun.ts';
+import { openLoop, someReference, someReward, startedHead } from './tinyRun.ts';
 
 // Memory is planned: what a step or an evaluation takes beside the plan, it gives back.
 
@@ -21,10 +21,10 @@ describe('bytes in use', () => {
     const loss = hpo({ base: dpo(), valueHead, rewardOf: someReward });
     const loaded = device.memory;
     const keys = { optim: 'adamw', learning_rate: 1e-3, max_steps: 200 };
-    const trainer = await openTrainer({ model, device, loss, rows: tokenPairs(9), keys });
+    const loop = await openLoop({ model, device, loss, rows: tokenPairs(9), keys });
     const planned = device.memory;
     const seen = new Set<number>();
-    for await (const { step, metrics } of trainer.steps()) {
+    for await (const { step, metrics } of loop.steps()) {
       expect(metrics['memory/bytes']).toBe(device.memory.total);
       if (step >= 2) seen.add(device.memory.total);
     }
@@ -32,12 +32,12 @@ describe('bytes in use', () => {
     // Variables are placed before the first step; only the call records of two programs come with it.
     expect(device.memory.variables).toBe(planned.variables);
     expect(device.memory.arena).toBe(planned.arena);
-    const { parameters, gradients, optimizer, arena, total } = trainer.memory;
+    const { parameters, gradients, optimizer, arena, total } = loop.memory;
     expect(total).toBe(parameters + gradients + optimizer + arena);
     expect(planned.variables).toBeGreaterThanOrEqual(parameters + gradients + optimizer);
     expect(planned.variables).toBeLessThan(1.2 * (parameters + gradients + optimizer));
     expect(device.memory.arena).toBeGreaterThanOrEqual(arena);
-    trainer.dispose();
+    loop.dispose();
     expect(device.memory.variables).toBe(loaded.variables);
   });
 
@@ -48,7 +48,7 @@ describe('bytes in use', () => {
     const model = tinyModel(device);
     const loss = dpo();
     const rows = tokenPairs(4, 2);
-    const trainer = await openTrainer({ model, device, loss, rows, keys: { max_steps: 12 } });
+    const loop = await openLoop({ model, device, loss, rows, keys: { max_steps: 12 } });
     const { sampling } = parseSettings({
       method: 'dpo',
       sampling: { prompts: 3, max_new_tokens: 9, temperature: 1 },
@@ -62,14 +62,14 @@ describe('bytes in use', () => {
       stopTokens: [EOS],
     });
     const seen = new Set<number>();
-    for await (const { step } of trainer.steps()) {
+    for await (const { step } of loop.steps()) {
       const evaluation = await evaluator.evaluate(step);
       expect(evaluation.pairs).toBe(5);
       expect(evaluation.samples?.length).toBe(3);
       seen.add(device.memory.total);
     }
     expect(seen.size).toBe(1);
-    trainer.dispose();
+    loop.dispose();
     await files.close();
   });
 });

@@ -44,7 +44,7 @@ import {
   bitsOf,
   distance,
   numbersOf,
-  openTrainer,
+  openLoop,
   runToEnd,
   someReference,
   someReward,
@@ -253,9 +253,9 @@ for (const device of devices) {
 
     it('leaves L_actor out of the first steps, logs it all the same, and clips exp(λA)', async () => {
       const { model, loss } = await hpoOn(device, dpo(), { gamma: 2, actorWarmupSteps: 2, weightClip: 1.5 });
-      const trainer = await openTrainer({ model, device, loss, rows: pairs, keys: { max_steps: 4 } });
+      const loop = await openLoop({ model, device, loss, rows: pairs, keys: { max_steps: 4 } });
       let clipped = 0;
-      for await (const { step, metrics, microbatches } of trainer.steps()) {
+      for await (const { step, metrics, microbatches } of loop.steps()) {
         const [one] = microbatches;
         const without = (one?.['loss/preference'] ?? NaN) + 0.1 * (one?.['loss/value'] ?? NaN);
         const actor = one?.['loss/actor'] ?? NaN;
@@ -267,7 +267,7 @@ for (const device of devices) {
         clipped += one?.['weight/clipped'] ?? NaN;
       }
       expect(clipped).toBeGreaterThan(0);
-      trainer.dispose();
+      loop.dispose();
     });
   });
 }
@@ -284,11 +284,11 @@ it('drops other units of the value head in each microbatch and step', async () =
     learning_rate: 0,
     max_steps: 2,
   };
-  const trainer = await openTrainer({ model, device, loss, rows: [row, row, row], keys });
+  const loop = await openLoop({ model, device, loss, rows: [row, row, row], keys });
   const values: unknown[] = [];
-  for await (const { microbatches } of trainer.steps())
+  for await (const { microbatches } of loop.steps())
     values.push(...microbatches.map((metrics) => metrics['value/mean']));
-  trainer.dispose();
+  loop.dispose();
   // value_learning_rate moves the head a little too, but not by as much as dropout does.
   const distinct = new Set(values.map((value) => Number(value).toFixed(3)));
   expect(distinct.size).toBe(6);

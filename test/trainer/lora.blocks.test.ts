@@ -10,7 +10,7 @@ import { Random } from '../../trainer/data/random.ts';
 import { dpo } from '../../trainer/losses/index.ts';
 import { fetched, needsFetched } from '../shared.ts';
 import { tokenPairs } from './tinyModel.ts';
-import { bitsOf, numbersOf, openTrainer } from './tinyRun.ts';
+import { bitsOf, numbersOf, openLoop } from './tinyRun.ts';
 
 const device = await WasmDevice.create({ threads: 2 });
 afterAll(() => device.dispose());
@@ -39,11 +39,11 @@ describe('adapters on weights in blocks', () => {
       const path = fileURLToPath(new URL('../fixtures/gguf/llama-blocks.gguf', import.meta.url));
       const lora = await open(path, kept);
       const keys = { optim: 'adamw', learning_rate: 0.01 };
-      const trainer = await openTrainer({ model: lora.model, device, loss: dpo(), rows, keys });
+      const loop = await openLoop({ model: lora.model, device, loss: dpo(), rows, keys });
       const losses: number[] = [];
-      for await (const { metrics } of trainer.steps()) losses.push(metrics['loss'] ?? NaN);
-      const { parameters: bytes } = trainer.memory;
-      trainer.dispose();
+      for await (const { metrics } of loop.steps()) losses.push(metrics['loss'] ?? NaN);
+      const { parameters: bytes } = loop.memory;
+      loop.dispose();
       const trained = bitsOf(await numbersOf(device, lora.parameters));
       free(lora);
       return { losses, trained, bytes };
@@ -66,15 +66,15 @@ describe('adapters on weights in blocks', () => {
         chosen: { ...row.chosen, ids: Array.from({ length: 156 }, (_, i) => i) },
         rejected: { ...row.rejected, ids: Array.from({ length: 156 }, (_, i) => i) },
       }));
-      const trainer = await openTrainer({
+      const loop = await openLoop({
         model: lora.model,
         device,
         loss: dpo(),
         rows: long,
         keys: { optim: 'adamw' },
       });
-      const { total, arena, gradients } = trainer.memory;
-      trainer.dispose();
+      const { total, arena, gradients } = loop.memory;
+      loop.dispose();
       free(lora);
       expect(gradients).toBeLessThan(20 << 20);
       expect(arena).toBeLessThan(150 << 20);

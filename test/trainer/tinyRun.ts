@@ -6,11 +6,11 @@ import { Random } from '../../trainer/data/random.ts';
 import type { TokenizedRow } from '../../trainer/data/tokenized.ts';
 import type { HpoOptions } from '../../trainer/losses/hpo.ts';
 import type { Loss } from '../../trainer/losses/loss.ts';
-import type { StepResult } from '../../trainer/trainer.ts';
-import { Trainer } from '../../trainer/trainer.ts';
+import type { StepResult } from '../../trainer/trainingLoop.ts';
+import { TrainingLoop } from '../../trainer/trainingLoop.ts';
 import { ValueHead } from '../../trainer/valueHead.ts';
 
-// The trainer as a program uses it that holds the model and the rows itself.
+// The training loop as a program uses it that holds the model and the rows itself.
 
 export interface TinyRun {
   readonly model: LanguageModel;
@@ -25,9 +25,9 @@ export interface TinyRun {
 export const someReference = (row: TokenizedRow): number[] =>
   [-3, -4, -5].map((logp, i) => logp * (1 + ((row.origin.line * (i + 2)) % 5)));
 
-export function openTrainer({ model, device, loss, rows, keys = {} }: TinyRun): Promise<Trainer> {
+export function openLoop({ model, device, loss, rows, keys = {} }: TinyRun): Promise<TrainingLoop> {
   const completions = (row: TokenizedRow) => loss.sequence(row).completions.length;
-  return Trainer.create({
+  return TrainingLoop.create({
     ...{ model, device, loss, rows },
     referenceOf: (row) => someReference(row).slice(0, completions(row)),
     settings: parseSettings({
@@ -39,12 +39,12 @@ export function openTrainer({ model, device, loss, rows, keys = {} }: TinyRun): 
   });
 }
 
-/** Trains to the end and frees all that the trainer took. */
+/** Trains to the end and frees all that the loop took. */
 export async function runToEnd(run: TinyRun): Promise<StepResult[]> {
-  const trainer = await openTrainer(run);
+  const loop = await openLoop(run);
   const results: StepResult[] = [];
-  for await (const result of trainer.steps()) results.push(result);
-  trainer.dispose();
+  for await (const result of loop.steps()) results.push(result);
+  loop.dispose();
   return results;
 }
 

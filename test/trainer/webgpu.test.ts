@@ -6,7 +6,7 @@ import { WebGpuDevice } from '../../engine/index.ts';
 import { noWebGpu, watchedGpu } from '../engine/webgpu.ts';
 import { fresh, runTraining, withoutTimes, writeRows } from './runs.ts';
 import { textPairs, tinyConfig, tinyModel, tokenPairs, writeTinyModel } from './tinyModel.ts';
-import { openTrainer, runToEnd } from './tinyRun.ts';
+import { openLoop, runToEnd } from './tinyRun.ts';
 
 afterEach(() => vi.unstubAllGlobals());
 
@@ -23,9 +23,9 @@ describe.skipIf(noWebGpu !== '')(`training on WebGPU ${noWebGpu}`, () => {
       for (const { variable } of model.parameters) device.free(variable);
     }
     for (const other of losses.slice(1)) expect(other).toEqual(losses[0]);
-    const trainer = await openTrainer({ model: tinyModel(device), device, loss: dpo(), rows: tokenPairs(7) });
+    const loop = await openLoop({ model: tinyModel(device), device, loss: dpo(), rows: tokenPairs(7) });
     const ahead: unknown[] = [];
-    for await (const { metrics } of trainer.steps({ settleAfter: () => false })) ahead.push(metrics);
+    for await (const { metrics } of loop.steps({ settleAfter: () => false })) ahead.push(metrics);
     expect(numbers(ahead)).toBe(losses[0]);
     await device.dispose();
   }, 200_000);

@@ -132,17 +132,17 @@ export class Trainer implements AsyncIterable<TrainingStep> {
 
   /** Optimizer steps of the whole run. */
   get totalSteps(): number {
-    return this.#known.trainer.totalSteps;
+    return this.#known.loop.totalSteps;
   }
 
   /** Optimizer steps done. */
   get step(): number {
-    return this.#run?.trainer.position.step ?? 0;
+    return this.#run?.loop.position.step ?? 0;
   }
 
   /** Bytes of the run, known before its first step. */
   get memory(): MemoryPlan {
-    return this.#known.trainer.memory;
+    return this.#known.loop.memory;
   }
 
   /** Rows that are trained on, held out, and left out because they cannot be used. */
@@ -160,11 +160,11 @@ export class Trainer implements AsyncIterable<TrainingStep> {
   async *[Symbol.asyncIterator](): AsyncGenerator<TrainingStep, void, undefined> {
     const run = await this.#prepared();
     const { callbacks = {} } = this.#options;
-    const { trainer, watch, window, best } = run;
+    const { loop, watch, window, best } = run;
     const { loggingSteps, evalStrategy, evalSteps } = this.#settings.config;
-    const { totalSteps } = trainer;
+    const { totalSteps } = loop;
     if (this.#early) return;
-    for await (const result of trainer.steps({ signal: this.#signal })) {
+    for await (const result of loop.steps({ signal: this.#signal })) {
       const { step, seconds, tokens, epochEnd } = result;
       window.addStep(result);
       if (step % loggingSteps === 0 || step === totalSteps) {
@@ -192,8 +192,8 @@ export class Trainer implements AsyncIterable<TrainingStep> {
   async train(): Promise<TrainResult> {
     const run = await this.#prepared();
     for await (const { evaluation } of this) void evaluation;
-    const { step } = run.trainer.position;
-    const status = this.#early ? 'early' : step < run.trainer.totalSteps ? 'stopped' : 'done';
+    const { step } = run.loop.position;
+    const status = this.#early ? 'early' : step < run.loop.totalSteps ? 'stopped' : 'done';
     return { status, step, ...(this.#evaluation ? { evaluation: this.#evaluation } : {}) };
   }
 
@@ -215,7 +215,7 @@ export class Trainer implements AsyncIterable<TrainingStep> {
   /** Frees what training alone needs; a model that the trainer has loaded itself goes too. */
   async dispose(): Promise<void> {
     const run = await this.#preparing?.catch(() => undefined);
-    run?.trainer.dispose();
+    run?.loop.dispose();
     if (typeof this.#options.model === 'string') await run?.model.dispose();
   }
 
@@ -227,12 +227,12 @@ export class Trainer implements AsyncIterable<TrainingStep> {
     return this.#run;
   }
 
-  async #evaluate({ evaluator, trainer }: Run): Promise<Evaluation> {
+  async #evaluate({ evaluator, loop }: Run): Promise<Evaluation> {
     if (evaluator === undefined)
       throw new PrefgradError('there are no held-out rows to evaluate on; give the trainer evalData');
     const { callbacks = {} } = this.#options;
     const hooks = { onProgress: callbacks.onProgress, signal: this.#signal };
-    const evaluation = await evaluator.evaluate(trainer.position.step, hooks);
+    const evaluation = await evaluator.evaluate(loop.position.step, hooks);
     this.#evaluation = evaluation;
     await callbacks.onEvaluate?.(evaluation);
     return evaluation;
