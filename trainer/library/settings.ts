@@ -1,6 +1,6 @@
 import { PrefgradError } from '../../engine/errors.ts';
 import type { HpoSettings, LoraSettings, SamplingSettings, TrainConfig, TrainSettings } from '../config.ts';
-import { knownKeys, parseConfig } from '../config.ts';
+import { parseConfig } from '../config.ts';
 import { isObject } from '../config/keys.ts';
 import { toCamel } from '../config/spelling.ts';
 import type { pairLosses, referenceFreeLosses, unpairedLosses } from '../losses/registry.ts';
@@ -11,26 +11,14 @@ import type { Reward, RewardConfig, ScoreFunction } from '../rewards/reward.ts';
 export type LossName =
   keyof typeof pairLosses | keyof typeof referenceFreeLosses | keyof typeof unpairedLosses | 'nll';
 
-/** Settings that a program gives as the command line's configuration does; the others belong to runs from files. */
-const plain = [
-  ...['method', 'lossWeights', 'beta', 'labelSmoothing', 'fDivergenceType', 'fAlphaDivergenceCoef'],
-  ...['useWeighting', 'ldAlpha', 'discopopTau', 'desirableWeight', 'undesirableWeight', 'simpoGamma'],
-  ...['cpoAlpha', 'completionOnlyLoss', 'maxLength', 'truncation', 'addBos'],
-  ...['perDeviceTrainBatchSize', 'perDeviceEvalBatchSize', 'gradientAccumulationSteps'],
-  ...['trainSamplingStrategy', 'numTrainEpochs', 'maxSteps', 'optim', 'learningRate', 'lrSchedulerType'],
-  ...['warmupSteps', 'adamBeta1', 'adamBeta2', 'adamEpsilon', 'weightDecay', 'maxGradNorm', 'seed'],
-  ...['loggingSteps', 'evalStrategy', 'evalSteps', 'earlyStoppingPatience', 'earlyStoppingThreshold'],
-  ...['metricForBestModel', 'greaterIsBetter', 'device', 'threads'],
-] as const satisfies readonly (keyof TrainSettings)[];
-
-/** Further ones, which have a form of their own here. */
-const shaped = [
-  'lossType',
-  'hpo',
-  'sampling',
-  'lora',
-  'rewards',
+/** Settings of runs from files; a program gives all others as the command line's configuration does. */
+const ofFiles = [
+  ...['model', 'data', 'evalData', 'outputDir', 'saveStrategy', 'saveSteps', 'saveTotalLimit'],
+  ...['loadBestModelAtEnd', 'reportTo', 'overwriteOutputDir', 'resumeFromCheckpoint'],
 ] as const satisfies readonly (keyof TrainConfig)[];
+
+/** Settings that have a form of their own here. */
+type Shaped = 'method' | 'lossType' | 'hpo' | 'sampling' | 'lora' | 'rewards';
 
 /** A reward of your own: a number for a prompt and a completion. */
 export interface RewardFunction {
@@ -60,7 +48,7 @@ export interface HpoTrainerSettings extends Partial<Omit<HpoSettings, 'base'>> {
 }
 
 /** TRL's settings in camelCase, with TRL's defaults: the keys of the command line's configuration. */
-export interface TrainerSettings extends Partial<Pick<TrainSettings, (typeof plain)[number]>> {
+export interface TrainerSettings extends Partial<Omit<TrainConfig, (typeof ofFiles)[number] | Shaped>> {
   /** What is trained for. */
   readonly method: TrainSettings['method'];
   /** One loss, or several with `lossWeights`. */
@@ -87,10 +75,8 @@ const isFunction = (reward: unknown): reward is RewardFunction =>
 
 /** Throws a PrefgradError with a sentence per mistake, as for a configuration file. */
 export function checkSettings(given: TrainerSettings, heldOut: boolean): CheckedSettings {
-  const taken = new Set<string>([...plain, ...shaped]);
-  const ofFiles = new Set(knownKeys().map(toCamel));
   for (const key of Object.keys(given).map(toCamel))
-    if (!taken.has(key) && ofFiles.has(key))
+    if ((ofFiles as readonly string[]).includes(key))
       throw new PrefgradError(
         `Trainer: ${key} belongs to runs from files (prefgrad train, or train of prefgrad/node); leave it out, and save with trainer.save(folder)`,
       );
