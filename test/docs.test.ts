@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { knownKeys, parseConfig } from '../trainer/config.ts';
+import { foreignKeys } from '../trainer/config/foreign.ts';
 import { toSnake } from '../trainer/config/spelling.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -68,6 +69,15 @@ describe('docs/from-trl.md', () => {
     expect(yaml.filter((key) => !keys.has(key))).toEqual([]);
     const own = new Set(['callbacks', 'signal', 'r', 'name']);
     expect(camel.filter((key) => !keys.has(toSnake(key)) && !own.has(key))).toEqual([]);
+  });
+
+  it('says of the right keys that an error gives the reason', () => {
+    const row = text('docs/from-trl.md')
+      .split('\n')
+      .find((line) => line.includes('an error says why for each'));
+    const keys = Array.from(row?.matchAll(/`(\w+)`/g) ?? [], ([, key]) => key);
+    expect(keys.length).toBeGreaterThan(3);
+    expect(keys.filter((key) => !foreignKeys.has(key))).toEqual([]);
   });
 
   it('has settings that are what it says', () => {
