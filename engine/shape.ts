@@ -29,6 +29,10 @@ export const sameShape = (a: readonly number[], b: readonly number[]): boolean =
 export const f32 = (shape: readonly number[], rows?: string): TensorType => ({ shape, dtype: 'f32', rows });
 export const i32 = (shape: readonly number[], rows?: string): TensorType => ({ shape, dtype: 'i32', rows });
 
+/** The kind of array that holds a tensor's numbers. */
+export const arrayOf = ({ dtype }: TensorType): Int32ArrayConstructor | Float32ArrayConstructor =>
+  dtype === 'i32' ? Int32Array : Float32Array;
+
 /** A matrix whose numbers are stored in blocks. Errors: rows that are no whole blocks. */
 export function stored(shape: readonly [number, number], blocks: BlockFormat): TensorType {
   const { size } = blockFormats[blocks];

@@ -6,19 +6,8 @@
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 @group(0) @binding(5) var<storage, read_write> dUp: array<f32>;
 
-// Elements: the true rows of the count at PLACE times WIDTH; all of y where no rows are counted.
-override PLACE: u32 = 16u;
-override WIDTH: u32 = 1u;
 /// GELU by Φ, not in its tanh form.
 override EXACT: bool = false;
-
-const THREADS = 256u;
-const EACH = 4u;
-
-fn elements() -> u32 {
-  if (PLACE == NO_COUNT) { return arrayLength(&y); }
-  return rowsAt(PLACE, 0u) * WIDTH;
-}
 
 fn sigmoidOf(v: f32) -> f32 {
   let e = exp(-abs(v));
@@ -68,60 +57,40 @@ fn geluSlope(v: f32) -> f32 {
 }
 
 @compute @workgroup_size(THREADS)
-fn gelu(
-  @builtin(workgroup_id) workgroup: vec3u,
-  @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let n = elements();
-  let start = listIndex(workgroup, workgroups) * THREADS * EACH + thread;
+fn gelu(list: List) {
+  let n = listLength(arrayLength(&y));
   for (var e = 0u; e < EACH; e++) {
-    let i = start + e * THREADS;
+    let i = listAt(list, e);
     if (i < n) { y[i] = geluOf(x[i]); }
   }
 }
 
 /// y is dx.
 @compute @workgroup_size(THREADS)
-fn geluGrad(
-  @builtin(workgroup_id) workgroup: vec3u,
-  @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let n = elements();
-  let start = listIndex(workgroup, workgroups) * THREADS * EACH + thread;
+fn geluGrad(list: List) {
+  let n = listLength(arrayLength(&y));
   for (var e = 0u; e < EACH; e++) {
-    let i = start + e * THREADS;
+    let i = listAt(list, e);
     if (i < n) { y[i] = geluSlope(x[i]) * dy[i]; }
   }
 }
 
 /// x · σ(x) · up
 @compute @workgroup_size(THREADS)
-fn swiglu(
-  @builtin(workgroup_id) workgroup: vec3u,
-  @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let n = elements();
-  let start = listIndex(workgroup, workgroups) * THREADS * EACH + thread;
+fn swiglu(list: List) {
+  let n = listLength(arrayLength(&y));
   for (var e = 0u; e < EACH; e++) {
-    let i = start + e * THREADS;
+    let i = listAt(list, e);
     if (i < n) { y[i] = x[i] * sigmoidOf(x[i]) * up[i]; }
   }
 }
 
 /// With s = σ(x): y, which is dx, = dy · up · s · (1 + x · (1 − s)), and dUp = dy · x · s.
 @compute @workgroup_size(THREADS)
-fn swigluGrad(
-  @builtin(workgroup_id) workgroup: vec3u,
-  @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let n = elements();
-  let start = listIndex(workgroup, workgroups) * THREADS * EACH + thread;
+fn swigluGrad(list: List) {
+  let n = listLength(arrayLength(&y));
   for (var e = 0u; e < EACH; e++) {
-    let i = start + e * THREADS;
+    let i = listAt(list, e);
     if (i >= n) { return; }
     let gate = x[i];
     let s = sigmoidOf(gate);

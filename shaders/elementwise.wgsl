@@ -5,15 +5,9 @@
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
 override OPCODE: u32 = 0u;
-// Elements: the true rows of the count at PLACE times WIDTH; all of y where no rows are counted.
-override PLACE: u32 = 16u;
-override WIDTH: u32 = 1u;
 override SCALE: f32 = 1.0;
 override SHIFT: f32 = 0.0;
-// Loops over y, but for the outermost, whose size nothing needs; and each operand's steps in them.
-override SIZE1: u32 = 1u;
-override SIZE2: u32 = 1u;
-override SIZE3: u32 = 1u;
+// Each operand's steps in the loops over y.
 override A0: u32 = 0u;
 override A1: u32 = 0u;
 override A2: u32 = 0u;
@@ -22,14 +16,6 @@ override B0: u32 = 0u;
 override B1: u32 = 0u;
 override B2: u32 = 0u;
 override B3: u32 = 0u;
-
-const THREADS = 256u;
-const EACH = 4u;
-
-fn elements() -> u32 {
-  if (PLACE == NO_COUNT) { return arrayLength(&y); }
-  return rowsAt(PLACE, 0u) * WIDTH;
-}
 
 // The built-in tanh may overflow; this one saturates.
 fn tanhOf(x: f32) -> f32 { return 1.0 - 2.0 / (exp(2.0 * x) + 1.0); }
@@ -68,37 +54,21 @@ fn binaryOf(p: f32, q: f32) -> f32 {
 }
 
 @compute @workgroup_size(THREADS)
-fn unary(
-  @builtin(workgroup_id) workgroup: vec3u,
-  @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let n = elements();
-  let start = listIndex(workgroup, workgroups) * THREADS * EACH + thread;
+fn unary(list: List) {
+  let n = listLength(arrayLength(&y));
   for (var e = 0u; e < EACH; e++) {
-    let i = start + e * THREADS;
+    let i = listAt(list, e);
     if (i < n) { y[i] = unaryOf(a[i]); }
   }
 }
 
 @compute @workgroup_size(THREADS)
-fn binary(
-  @builtin(workgroup_id) workgroup: vec3u,
-  @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let n = elements();
-  let start = listIndex(workgroup, workgroups) * THREADS * EACH + thread;
+fn binary(list: List) {
+  let n = listLength(arrayLength(&y));
   for (var e = 0u; e < EACH; e++) {
-    let i = start + e * THREADS;
+    let i = listAt(list, e);
     if (i >= n) { return; }
-    let i3 = i % SIZE3;
-    let i2 = i / SIZE3 % SIZE2;
-    let i1 = i / (SIZE3 * SIZE2) % SIZE1;
-    let i0 = i / (SIZE3 * SIZE2 * SIZE1);
-    y[i] = binaryOf(
-      a[i0 * A0 + i1 * A1 + i2 * A2 + i3 * A3],
-      b[i0 * B0 + i1 * B1 + i2 * B2 + i3 * B3],
-    );
+    let at = loopsAt(i);
+    y[i] = binaryOf(a[dot(at, vec4u(A0, A1, A2, A3))], b[dot(at, vec4u(B0, B1, B2, B3))]);
   }
 }

@@ -12,21 +12,13 @@
 @group(0) @binding(9) var<storage, read> from2: array<u32>;
 @group(0) @binding(10) var<storage, read> from3: array<u32>;
 
-// Elements: the true rows of the count at PLACE times WIDTH; all of y where no rows are counted.
-override PLACE: u32 = 16u;
-override WIDTH: u32 = 1u;
 override VALUE: f32 = 0.0;
-// Loops over y, but for the outermost, and the steps of x in them.
-override SIZE1: u32 = 1u;
-override SIZE2: u32 = 1u;
-override SIZE3: u32 = 1u;
+// Steps of x in the loops over y.
 override X0: u32 = 0u;
 override X1: u32 = 0u;
 override X2: u32 = 0u;
 override X3: u32 = 0u;
-// Of parts: rows in all where they are not counted, the width of the whole, where the first part begins in it, and
-// the width of each.
-override ROWS: u32 = 1u;
+// Of parts: the width of the whole, where the first of them begins in it, and the width of each.
 override WHOLE: u32 = 1u;
 override FIRST: u32 = 0u;
 override WIDTH0: u32 = 0u;
@@ -34,72 +26,40 @@ override WIDTH1: u32 = 0u;
 override WIDTH2: u32 = 0u;
 override WIDTH3: u32 = 0u;
 
-const THREADS = 256u;
-const EACH = 4u;
-
-fn elements() -> u32 {
-  if (PLACE == NO_COUNT) { return arrayLength(&y); }
-  return rowsAt(PLACE, 0u) * WIDTH;
-}
-
 @compute @workgroup_size(THREADS)
-fn fill(
-  @builtin(workgroup_id) workgroup: vec3u,
-  @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let n = elements();
-  let start = listIndex(workgroup, workgroups) * THREADS * EACH + thread;
+fn fill(list: List) {
+  let n = listLength(arrayLength(&y));
   for (var e = 0u; e < EACH; e++) {
-    let i = start + e * THREADS;
+    let i = listAt(list, e);
     if (i < n) { y[i] = bitcast<u32>(VALUE); }
   }
 }
 
 @compute @workgroup_size(THREADS)
-fn copy(
-  @builtin(workgroup_id) workgroup: vec3u,
-  @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let n = elements();
-  let start = listIndex(workgroup, workgroups) * THREADS * EACH + thread;
+fn copy(list: List) {
+  let n = listLength(arrayLength(&y));
   for (var e = 0u; e < EACH; e++) {
-    let i = start + e * THREADS;
+    let i = listAt(list, e);
     if (i < n) { y[i] = x[i]; }
   }
 }
 
 @compute @workgroup_size(THREADS)
-fn transpose(
-  @builtin(workgroup_id) workgroup: vec3u,
-  @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let n = elements();
-  let start = listIndex(workgroup, workgroups) * THREADS * EACH + thread;
+fn transpose(list: List) {
+  let n = listLength(arrayLength(&y));
   for (var e = 0u; e < EACH; e++) {
-    let i = start + e * THREADS;
+    let i = listAt(list, e);
     if (i >= n) { return; }
-    let i3 = i % SIZE3;
-    let i2 = i / SIZE3 % SIZE2;
-    let i1 = i / (SIZE3 * SIZE2) % SIZE1;
-    let i0 = i / (SIZE3 * SIZE2 * SIZE1);
-    y[i] = x[i0 * X0 + i1 * X1 + i2 * X2 + i3 * X3];
+    y[i] = x[dot(loopsAt(i), vec4u(X0, X1, X2, X3))];
   }
 }
 
 @compute @workgroup_size(THREADS)
-fn split(
-  @builtin(workgroup_id) workgroup: vec3u,
-  @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-) {
+fn split(list: List) {
   let width = WIDTH0 + WIDTH1 + WIDTH2 + WIDTH3;
-  let n = rowsAt(PLACE, ROWS) * WIDTH * width;
-  let start = listIndex(workgroup, workgroups) * THREADS * EACH + thread;
+  let n = listLength(arrayLength(&x) / WHOLE * width);
   for (var e = 0u; e < EACH; e++) {
-    let i = start + e * THREADS;
+    let i = listAt(list, e);
     if (i >= n) { return; }
     let row = i / width;
     var c = i % width;
@@ -114,16 +74,11 @@ fn split(
 }
 
 @compute @workgroup_size(THREADS)
-fn concat(
-  @builtin(workgroup_id) workgroup: vec3u,
-  @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-) {
+fn concat(list: List) {
   let width = WIDTH0 + WIDTH1 + WIDTH2 + WIDTH3;
-  let n = rowsAt(PLACE, ROWS) * WIDTH * width;
-  let start = listIndex(workgroup, workgroups) * THREADS * EACH + thread;
+  let n = listLength(arrayLength(&y) / WHOLE * width);
   for (var e = 0u; e < EACH; e++) {
-    let i = start + e * THREADS;
+    let i = listAt(list, e);
     if (i >= n) { return; }
     let row = i / width;
     var c = i % width;

@@ -46,14 +46,18 @@ fn bAt(k: u32, column: u32, inner: u32) -> f32 {
   return b[k * N + column];
 }
 
+fn finishOne(row: u32, column: u32, sum: f32) {
+  let at = row * N + column;
+  var total = sum;
+  if (HAS_BIAS) { total += bias[column]; }
+  if (HAS_BASE) { total += base[at]; }
+  c[at] = total;
+}
+
 fn finish(row: u32, column: u32, rows: u32, totals: vec4f) {
   for (var j = 0u; j < 4u; j++) {
     if (EDGE && (row >= rows || column + j >= N)) { return; }
-    let at = row * N + column + j;
-    var total = totals[j];
-    if (HAS_BIAS) { total += bias[column + j]; }
-    if (HAS_BASE) { total += base[at]; }
-    c[at] = total;
+    finishOne(row, column + j, totals[j]);
   }
 }
 
@@ -190,12 +194,4 @@ fn alongColumns(
   if (local.y == 0u && column < N && row < rows) {
     finishOne(row, column, parts[thread] + parts[thread + 64u] + parts[thread + 128u] + parts[thread + 192u]);
   }
-}
-
-fn finishOne(row: u32, column: u32, sum: f32) {
-  let at = row * N + column;
-  var total = sum;
-  if (HAS_BIAS) { total += bias[column]; }
-  if (HAS_BASE) { total += base[at]; }
-  c[at] = total;
 }

@@ -11,7 +11,6 @@
 /// Whether the weight decay applies to this parameter.
 override DECAY: bool = false;
 
-const THREADS = 256u;
 const LEARNING_RATE = 0u;
 const WEIGHT_DECAY = 1u;
 const BETA1 = 2u;
@@ -28,12 +27,8 @@ fn decay() -> f32 {
 
 /// AdamW (Loshchilov & Hutter, arXiv 1711.05101): moment1 is m, moment2 is v.
 @compute @workgroup_size(THREADS)
-fn adamw(
-  @builtin(workgroup_id) workgroup: vec3u,
-  @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let i = listIndex(workgroup, workgroups) * THREADS + thread;
+fn adamw(list: List) {
+  let i = listVector(list);
   if (i >= arrayLength(&param)) { return; }
   let g = grad[i] * gradScale[0];
   let m = fma(vec4f(hyper[BETA1]), moment1[i], (1.0 - hyper[BETA1]) * g);
@@ -47,12 +42,8 @@ fn adamw(
 
 /// RMSprop without momentum; the weight decay is added to the gradient. moment1 is v.
 @compute @workgroup_size(THREADS)
-fn rmsprop(
-  @builtin(workgroup_id) workgroup: vec3u,
-  @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let i = listIndex(workgroup, workgroups) * THREADS + thread;
+fn rmsprop(list: List) {
+  let i = listVector(list);
   if (i >= arrayLength(&param)) { return; }
   let d = fma(vec4f(decay()), param[i], grad[i] * gradScale[0]);
   let v = fma(vec4f(hyper[ALPHA]), moment1[i], (1.0 - hyper[ALPHA]) * d * d);
@@ -62,12 +53,8 @@ fn rmsprop(
 
 /// Plain gradient descent; the weight decay is added to the gradient.
 @compute @workgroup_size(THREADS)
-fn sgd(
-  @builtin(workgroup_id) workgroup: vec3u,
-  @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let i = listIndex(workgroup, workgroups) * THREADS + thread;
+fn sgd(list: List) {
+  let i = listVector(list);
   if (i >= arrayLength(&param)) { return; }
   param[i] -= hyper[LEARNING_RATE] * fma(vec4f(decay()), param[i], grad[i] * gradScale[0]);
 }
@@ -86,11 +73,8 @@ fn sgd(
 
 override TENSORS: u32 = 7u;
 /// Elements of a tensor whose rows are counted: it is alone in its dispatch.
-override PLACE: u32 = 16u;
-override WIDTH: u32 = 1u;
 
-fn lengthOf(tensor: u32) -> u32 {
-  if (PLACE != NO_COUNT) { return rowsAt(PLACE, 0u) * WIDTH; }
+fn capacityOf(tensor: u32) -> u32 {
   switch (tensor) {
     case 0u: { return arrayLength(&tensor0); }
     case 1u: { return arrayLength(&tensor1); }
@@ -123,7 +107,7 @@ fn squares(
 ) {
   let tensor = workgroup.y;
   var n = 0u;
-  if (tensor < TENSORS) { n = lengthOf(tensor); }
+  if (tensor < TENSORS) { n = listLength(capacityOf(tensor)); }
   let step = workgroups.x * THREADS;
   var total = vec4f();
   var i = workgroup.x * THREADS + thread.index;

@@ -14,20 +14,13 @@ override REDUCED_EACH: u32 = 1u;
 override MEAN: bool = false;
 // Of chunks: elements that one workgroup sums.
 override CHUNK: u32 = 1u;
-// Of spread: loops over y but for the outermost, and the steps of x in them; counts and elements of each row.
-override PLACE: u32 = 16u;
-override WIDTH: u32 = 1u;
+// Of spread: steps of x in the loops over y; its count, and its elements to each row of that.
 override SOURCE_PLACE: u32 = 16u;
 override SOURCE_WIDTH: u32 = 1u;
-override SIZE1: u32 = 1u;
-override SIZE2: u32 = 1u;
-override SIZE3: u32 = 1u;
 override X0: u32 = 0u;
 override X1: u32 = 0u;
 override X2: u32 = 0u;
 override X3: u32 = 0u;
-
-const THREADS = 256u;
 
 fn reduced() -> u32 {
   if (REDUCED_PLACE == NO_COUNT) { return REDUCED; }
@@ -106,24 +99,13 @@ fn columns(
 
 /// y repeats x; of a mean's gradient, divided by how often.
 @compute @workgroup_size(THREADS)
-fn spread(
-  @builtin(workgroup_id) workgroup: vec3u,
-  @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  var n = arrayLength(&y);
-  if (PLACE != NO_COUNT) { n = rowsAt(PLACE, 0u) * WIDTH; }
-  var source = SOURCE_WIDTH;
-  if (SOURCE_PLACE != NO_COUNT) { source *= rowsAt(SOURCE_PLACE, 0u); }
+fn spread(list: List) {
+  let n = listLength(arrayLength(&y));
+  let source = rowsAt(SOURCE_PLACE, 1u) * SOURCE_WIDTH;
   let scale = select(1.0, f32(source) / f32(n), MEAN);
-  let start = listIndex(workgroup, workgroups) * THREADS * 4u + thread;
-  for (var e = 0u; e < 4u; e++) {
-    let i = start + e * THREADS;
+  for (var e = 0u; e < EACH; e++) {
+    let i = listAt(list, e);
     if (i >= n) { return; }
-    let i3 = i % SIZE3;
-    let i2 = i / SIZE3 % SIZE2;
-    let i1 = i / (SIZE3 * SIZE2) % SIZE1;
-    let i0 = i / (SIZE3 * SIZE2 * SIZE1);
-    y[i] = x[i0 * X0 + i1 * X1 + i2 * X2 + i3 * X3] * scale;
+    y[i] = x[dot(loopsAt(i), vec4u(X0, X1, X2, X3))] * scale;
   }
 }

@@ -7,27 +7,17 @@
 @group(0) @binding(4) var<storage, read> sines: array<f32>;
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;
 
-// Rows: the true ones of the count at PLACE; all of y where none are counted.
-override PLACE: u32 = 16u;
 override HEADS: u32;
 override HALF: u32;
 /// −1 rotates backwards.
 override SIGN: f32 = 1.0;
 
-const THREADS = 256u;
-const EACH = 4u;
-
 /// y may be x.
 @compute @workgroup_size(THREADS)
-fn rope(
-  @builtin(workgroup_id) workgroup: vec3u,
-  @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let pairs = rowsAt(PLACE, arrayLength(&y) / (2u * HEADS * HALF)) * HEADS * HALF;
-  let start = listIndex(workgroup, workgroups) * THREADS * EACH + thread;
+fn rope(list: List) {
+  let pairs = listLength(arrayLength(&y) / 2u);
   for (var e = 0u; e < EACH; e++) {
-    let i = start + e * THREADS;
+    let i = listAt(list, e);
     if (i >= pairs) { return; }
     let d = i % HALF;
     let head = i / HALF;

@@ -8,44 +8,29 @@
 @group(0) @binding(5) var<storage, read_write> order: array<u32>;
 @group(0) @binding(6) var<storage, read_write> keys: array<u32>;
 
-// Entries of the index, and elements of a row.
-override PLACE: u32 = 16u;
+// Entries of the index; WIDTH elements belong to each.
 override CAPACITY: u32 = 1u;
-override WIDTH: u32 = 1u;
 // Rows of y, of sumGroups.
 override GROUPS_PLACE: u32 = 16u;
 override GROUPS: u32 = 1u;
 override HAS_BASE: bool = false;
 
-const THREADS = 256u;
-const EACH = 4u;
-
 /// y[i] = x[index[i]].
 @compute @workgroup_size(THREADS)
-fn gather(
-  @builtin(workgroup_id) workgroup: vec3u,
-  @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let n = rowsAt(PLACE, CAPACITY) * WIDTH;
-  let start = listIndex(workgroup, workgroups) * THREADS * EACH + thread;
+fn gather(list: List) {
+  let n = listLength(arrayLength(&y));
   for (var e = 0u; e < EACH; e++) {
-    let i = start + e * THREADS;
+    let i = listAt(list, e);
     if (i < n) { y[i] = x[index[i / WIDTH] * WIDTH + i % WIDTH]; }
   }
 }
 
 /// y[index[i]] = x[i].
 @compute @workgroup_size(THREADS)
-fn replace(
-  @builtin(workgroup_id) workgroup: vec3u,
-  @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-) {
-  let n = rowsAt(PLACE, CAPACITY) * WIDTH;
-  let start = listIndex(workgroup, workgroups) * THREADS * EACH + thread;
+fn replace(list: List) {
+  let n = listLength(arrayLength(&x));
   for (var e = 0u; e < EACH; e++) {
-    let i = start + e * THREADS;
+    let i = listAt(list, e);
     if (i < n) { y[index[i / WIDTH] * WIDTH + i % WIDTH] = x[i]; }
   }
 }

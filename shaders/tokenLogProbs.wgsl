@@ -15,15 +15,12 @@
 @group(0) @binding(8) var<storage, read> logSums: array<f32>;
 @group(0) @binding(9) var<storage, read> dLogps: array<f32>;
 
-override PLACE: u32 = 16u;
 override ROWS: u32 = 1u;
 override VOCABULARY: u32 = 1u;
 /// Entries of a chunk; the last one may have fewer.
 override CHUNK: u32 = 1u;
 override STATISTICS: bool = false;
 
-const THREADS = 256u;
-const EACH = 4u;
 const LOWEST = -0x1.fffffep+127f;
 
 /// The chunk's first entry in the vocabulary.
@@ -88,17 +85,12 @@ fn addChunk(
 
 /// dLogits where the logits lie: dLogps · (1 at the label − exp(l − log Σ exp l)).
 @compute @workgroup_size(THREADS)
-fn dLogits(
-  @builtin(workgroup_id) workgroup: vec3u,
-  @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
-) {
+fn dLogits(list: List) {
   let first = firstEntry();
   let entries = min(CHUNK, VOCABULARY - first);
   let n = rowsAt(PLACE, ROWS) * entries;
-  let start = listIndex(workgroup, workgroups) * THREADS * EACH + thread;
   for (var e = 0u; e < EACH; e++) {
-    let i = start + e * THREADS;
+    let i = listAt(list, e);
     if (i >= n) { return; }
     let row = i / entries;
     let label = select(0.0, 1.0, u32(labels[row]) == first + i % entries);

@@ -9,7 +9,7 @@ import type { Node, Variable } from '../graph.ts';
 import type { Place, Plan } from '../plan.ts';
 import { makePlan } from '../plan.ts';
 import type { TensorType } from '../shape.ts';
-import { bytesOf, sizeOf, trueShape } from '../shape.ts';
+import { arrayOf, bytesOf, sizeOf, trueShape } from '../shape.ts';
 import plain from './build/plain.wasm';
 import relaxed from './build/relaxed.wasm';
 import type { Operand, Span } from './call.ts';
@@ -193,8 +193,7 @@ export class WasmDevice implements Device {
   #view(span: Span, type: TensorType): Float32Array | Int32Array | Uint8Array {
     if (type.blocks !== undefined)
       return new Uint8Array(this.memoryObject.buffer, span.address, bytesOf(type));
-    const View = type.dtype === 'i32' ? Int32Array : Float32Array;
-    return new View(this.memoryObject.buffer, span.address, sizeOf(type.shape));
+    return new (arrayOf(type))(this.memoryObject.buffer, span.address, sizeOf(type.shape));
   }
 
   #at(plan: Plan, place: Place | undefined, type: TensorType): Float32Array | Int32Array | Uint8Array {

@@ -9,9 +9,8 @@ export interface MatrixShape {
   readonly lanes: number;
 }
 
-/** What of an adapter's limits and features decides how an op is dispatched, and how its shaders are written. */
+/** What of an adapter's features decides how an op is dispatched, and how its shaders are written. */
 export interface Capabilities {
-  readonly workgroupStorage: number;
   /** Threads of the adapter's smallest subgroup, where sums are made in subgroups. */
   readonly subgroups: number | undefined;
   /**
@@ -27,9 +26,10 @@ export interface Variants {
   /**
    * How matrices are multiplied (default `f32`). `f16` rounds both operands to float16 and sums in float32: results are
    * then about 3e-4 off (root mean square, of normal operands) instead of 1e-7, what exceeds 65,504 becomes infinite, and
-   * what is below 6e-5, as gradients may be, loses bits until nothing is left at 6e-8. `subgroup-matrix` does the same with a GPU's matrix units. Products of up to four rows
-   * and attention's own stay in float32. `auto` is the first of `subgroup-matrix`, `f16` and `f32` that works here. Both
-   * kinds of float16 have been validated and run in emulation, not on hardware.
+   * what is below 6e-5, as gradients may be, loses bits until nothing is left at 6e-8. `subgroup-matrix` does the same
+   * with a GPU's matrix units. Products of up to four rows and attention's own stay in float32. `auto` is the first of
+   * `subgroup-matrix`, `f16` and `f32` that works here. Both kinds of float16 have been validated and run in emulation,
+   * not on hardware.
    */
   readonly products?: 'f32' | 'f16' | 'subgroup-matrix' | 'auto' | undefined;
 }
@@ -52,11 +52,7 @@ export async function chooseCapabilities(
   { subgroups = true, products = 'f32' }: Variants,
   trial: Trial,
 ): Promise<Choice> {
-  let capabilities: Capabilities = {
-    workgroupStorage: adapter.limits.maxComputeWorkgroupStorageSize,
-    subgroups: undefined,
-    products: 'f32',
-  };
+  let capabilities: Capabilities = { subgroups: undefined, products: 'f32' };
   const notes: string[] = [];
   const adopt = async (subject: Subject, change: Partial<Capabilities>): Promise<string | undefined> => {
     const better = { ...capabilities, ...change };

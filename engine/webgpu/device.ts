@@ -5,7 +5,7 @@ import { variablesOf } from '../compile.ts';
 import { PrefgradError } from '../errors.ts';
 import type { Variable } from '../graph.ts';
 import type { Plan } from '../plan.ts';
-import { bytesOf, format } from '../shape.ts';
+import { arrayOf, bytesOf, format, sizeOf } from '../shape.ts';
 import type { Capabilities, Variants } from './capabilities.ts';
 import { chooseCapabilities } from './capabilities.ts';
 import type { Region } from './dispatch.ts';
@@ -15,7 +15,7 @@ import { Health } from './health.ts';
 import { link, planFor } from './link.ts';
 import { LoadedProgram } from './loaded.ts';
 import type { Slot } from './memory.ts';
-import { Slabs, Staging, storageBuffer } from './memory.ts';
+import { MAP_READ, Slabs, Staging, numbersIn, storageBuffer } from './memory.ts';
 import type { Bound } from './pipelines.ts';
 import { Pipelines, shapeOf } from './pipelines.ts';
 import { PassTimer } from './timestamps.ts';
@@ -27,8 +27,6 @@ export interface WebGpuOptions extends Variants {
   /** Is told how many milliseconds each run took on the GPU, where it has timestamps. For measurements. */
   readonly onGpuTime?: ((program: string, ms: number) => void) | undefined;
 }
-
-const READ = 1;
 
 /** Runs plans as one command buffer of compute dispatches a run. */
 export class WebGpuDevice implements Device {
@@ -92,17 +90,11 @@ export class WebGpuDevice implements Device {
     return { variables, arena, total: variables + arena };
   }
 
-  /** Compiled pipelines. */
-  get pipelineCount(): number {
-    return this.#pipelines.count;
-  }
-
   write(variable: Variable, numbers: InputNumbers | Uint8Array): void {
     checkWritten(variable, numbers);
     this.#health.check();
     const { buffer, offset } = this.#slotOf(variable, this.#pools.written);
-    const View = variable.type.dtype === 'i32' ? Int32Array : Float32Array;
-    this.gpu.queue.writeBuffer(buffer, offset, View.from(numbers));
+    this.gpu.queue.writeBuffer(buffer, offset, arrayOf(variable.type).from(numbers));
   }
 
   async read(variable: Variable): Promise<Numbers> {
@@ -115,7 +107,7 @@ export class WebGpuDevice implements Device {
     const encoder = this.gpu.createCommandEncoder();
     encoder.copyBufferToBuffer(slot.buffer, slot.offset, staging, 0, bytes);
     this.gpu.queue.submit([encoder.finish()]);
-    return new Float32Array(await this.#map(staging, bytes));
+    return numbersIn(await this.#map(staging, bytes), 0, variable.type, sizeOf(variable.type.shape));
   }
 
   free(variable: Variable): void {
@@ -127,7 +119,7 @@ export class WebGpuDevice implements Device {
 
   async load(program: Program): Promise<Executable> {
     this.#health.check();
-    const plan = planFor(program, this.capabilities, this.#blockBytes);
+    const plan = planFor(program, this.#blockBytes);
     this.#checkSizes(plan);
     const dispatches = link(plan, this.capabilities);
     for (const variable of variablesOf(program)) this.#slotOf(variable, this.#pools.zeroed);
@@ -194,7 +186,7 @@ export class WebGpuDevice implements Device {
 
   /** Maps a staging buffer, copies it, and gives it back. */
   async #map(staging: GPUBuffer, bytes: number): Promise<ArrayBuffer> {
-    await staging.mapAsync(READ, 0, align(bytes)).catch((error: unknown) => this.#health.explain(error));
+    await staging.mapAsync(MAP_READ, 0, align(bytes)).catch((error: unknown) => this.#health.explain(error));
     const copy = staging.getMappedRange(0, align(bytes)).slice(0, bytes);
     staging.unmap();
     this.#staging.give(staging);

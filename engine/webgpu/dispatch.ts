@@ -18,7 +18,7 @@ export interface Operand extends Region {
   readonly type: TensorType;
 }
 
-/** True rows of a tensor in this run; its capacity where they are not counted. */
+/** True rows of a tensor in this run; its capacity where they are not counted, 1 of a scalar. */
 export type CountRows = (type: TensorType) => number;
 
 /**
@@ -51,7 +51,7 @@ export interface LowerArgs {
 
 /** How one op runs on WebGPU: its dispatches, and the bytes of workspace that they share. */
 export interface Lowering {
-  workspace?(inputs: readonly TensorType[], attrs: Attrs, capabilities: Capabilities): number;
+  workspace?(inputs: readonly TensorType[], attrs: Attrs): number;
   lower(args: LowerArgs): Dispatch[];
 }
 
@@ -85,10 +85,6 @@ export const cutBytes = (sizes: readonly number[]): number => sizes.reduce((n, b
 
 /** Elements of one row of the capacity shape. */
 export const widthOf = (type: TensorType): number => sizeOf(type.shape.slice(1));
-
-/** Elements of the true rows. */
-export const elementsOf = (type: TensorType, rows: CountRows): number =>
-  type.shape.length === 0 ? 1 : rows(type) * widthOf(type);
 
 /** Workgroups along one dimension at most. */
 const MOST_GROUPS = 65535;

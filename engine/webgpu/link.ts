@@ -7,8 +7,9 @@ import type { TensorType } from '../shape.ts';
 import { bytesOf } from '../shape.ts';
 import type { Capabilities } from './capabilities.ts';
 import type { Dispatch, LowerArgs, Operand, Region } from './dispatch.ts';
-import { ALIGNMENT, MOST_COUNTS, groupList } from './dispatch.ts';
+import { ALIGNMENT, MOST_COUNTS } from './dispatch.ts';
 import { lowerings } from './lower/index.ts';
+import { copyDispatch } from './lower/layout.ts';
 
 /** A dispatch with the op that it is a part of. */
 export interface Linked extends Dispatch {
@@ -32,11 +33,11 @@ function loweringOf(node: Node) {
 }
 
 /** The plan of a program as this backend runs it. */
-export function planFor(program: Program, capabilities: Capabilities, blockBytes?: number): Plan {
+export function planFor(program: Program, blockBytes?: number): Plan {
   const workspace = (node: Node): number => {
     if (node.op.view === true) return 0;
     const types = node.inputs.map((t) => t.type);
-    return loweringOf(node).workspace?.(types, node.attrs, capabilities) ?? 0;
+    return loweringOf(node).workspace?.(types, node.attrs) ?? 0;
   };
   return makePlan(program, { workspace, alignment: ALIGNMENT, blockBytes });
 }
@@ -62,7 +63,7 @@ export function link(plan: Plan, capabilities: Capabilities): Linked[] {
       .map((dispatch) => ({ ...dispatch, op: node.op.name }));
   const copies = plan.copies.map(({ from, to }) => {
     const y = operandAt({ kind: 'variable', variable: to }, to.type);
-    return { ...copyBytes(operandAt(from, to.type), y), op: 'update' };
+    return { ...copyDispatch(operandAt(from, to.type), y, countOf), op: 'update' };
   });
   return [...plan.steps.flatMap(lower), ...copies];
 }
@@ -79,17 +80,4 @@ export function placeRegion(place: Place, bytes: number): Region {
 function operandAt(place: Place, type: TensorType | undefined): Operand {
   if (type === undefined) throw new Error('an operand of a plan has no type');
   return { ...placeRegion(place, bytesOf(type)), type };
-}
-
-/** Copies a whole tensor. */
-function copyBytes(x: Operand, y: Operand): Dispatch {
-  const n = y.bytes / 4;
-  return {
-    shader: 'layout',
-    entry: 'copy',
-    constants: { PLACE: MOST_COUNTS },
-    reads: { x },
-    writes: { y },
-    workgroups: () => groupList(Math.ceil(n / 1024)),
-  };
 }

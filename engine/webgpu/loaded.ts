@@ -1,15 +1,17 @@
 import type { InputNumbers, Numbers } from '../backend.ts';
 import type { Plan } from '../plan.ts';
-import { bytesOf, sizeOf, trueShape } from '../shape.ts';
+import type { TensorType } from '../shape.ts';
+import { arrayOf, bytesOf, sizeOf, trueShape } from '../shape.ts';
 import type { CountRows, Region } from './dispatch.ts';
 import { COUNT_BYTES, MOST_COUNTS } from './dispatch.ts';
 import type { Linked } from './link.ts';
 import { countNames, placeRegion } from './link.ts';
-import { USAGE } from './memory.ts';
+import { USAGE, numbersIn } from './memory.ts';
 import type { Bound, Pipelines, Shape } from './pipelines.ts';
 
 interface Output {
   readonly name: string;
+  readonly type: TensorType;
   readonly region: Region;
   /** Offset among all outputs, in bytes. */
   readonly at: number;
@@ -46,7 +48,7 @@ export class LoadedProgram {
     let at = 0;
     for (const [name, { type }] of Object.entries(program.outputs)) {
       const place = plan.outputs[name];
-      if (place) outputs.push({ name, region: placeRegion(place, bytesOf(type)), at });
+      if (place) outputs.push({ name, type, region: placeRegion(place, bytesOf(type)), at });
       at += bytesOf(type);
     }
     this.#outputs = outputs;
@@ -72,8 +74,7 @@ export class LoadedProgram {
     const host = this.#host;
     new Uint32Array(host, 0, MOST_COUNTS).set(this.#countNames.map((name) => counts.get(name) ?? 0));
     for (const [name, { type }] of Object.entries(program.inputs)) {
-      const View = type.dtype === 'i32' ? Int32Array : Float32Array;
-      new View(host, COUNT_BYTES + (offsets[name] ?? 0)).set(inputs[name] ?? []);
+      new (arrayOf(type))(host, COUNT_BYTES + (offsets[name] ?? 0)).set(inputs[name] ?? []);
     }
     this.device.queue.writeBuffer(this.#step, 0, host);
   }
@@ -111,12 +112,11 @@ export class LoadedProgram {
 
   /** The outputs' true rows, from their bytes. */
   outputsIn(bytes: ArrayBuffer, counts: ReadonlyMap<string, number>): Record<string, Numbers> {
-    const types = this.plan.program.outputs;
     return Object.fromEntries(
-      this.#outputs.map(({ name, at }) => {
-        const type = types[name]?.type;
-        return [name, new Float32Array(bytes, at, type ? sizeOf(trueShape(type, counts)) : 0)];
-      }),
+      this.#outputs.map(({ name, type, at }) => [
+        name,
+        numbersIn(bytes, at, type, sizeOf(trueShape(type, counts))),
+      ]),
     );
   }
 

@@ -1,11 +1,17 @@
 import { PrefgradError } from '../errors.ts';
 import type { Span } from '../freeList.ts';
 import { FreeList } from '../freeList.ts';
+import type { TensorType } from '../shape.ts';
+import { arrayOf } from '../shape.ts';
 import { align } from './dispatch.ts';
 import type { Bound } from './pipelines.ts';
 
-/** GPUBufferUsage, which Node has no global for. */
-export const USAGE = { mapRead: 1, copyFrom: 4, copyTo: 8, uniform: 64, storage: 128 } as const;
+/** GPUBufferUsage, GPUMapMode.READ and GPUShaderStage.COMPUTE, which Node has no globals for. */
+export const USAGE = {
+  ...{ mapRead: 1, copyFrom: 4, copyTo: 8, uniform: 64, storage: 128, queryResolve: 512 },
+} as const;
+export const MAP_READ = 1;
+export const COMPUTE_STAGE = 4;
 const STORAGE = USAGE.storage | USAGE.copyFrom | USAGE.copyTo;
 const [FIRST_SLAB, LARGEST_SLAB] = [4 << 20, 256 << 20];
 
@@ -18,6 +24,12 @@ export function storageBuffer(device: GPUDevice, bytes: number, what: string): G
       `${what} needs ${mib(bytes)} in one piece, and this GPU's buffers end at ${mib(device.limits.maxBufferSize)} (maxBufferSize); use device wasm, or a smaller model or batch`,
     );
   return device.createBuffer({ label: what, size: bytes, usage: STORAGE });
+}
+
+/** `n` numbers of a tensor, from its bytes. */
+export function numbersIn(bytes: ArrayBuffer, at: number, type: TensorType, n: number): Float32Array {
+  const numbers = new (arrayOf(type))(bytes, at, n);
+  return numbers instanceof Float32Array ? numbers : Float32Array.from(numbers);
 }
 
 interface Slab {

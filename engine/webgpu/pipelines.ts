@@ -2,6 +2,7 @@ import { PrefgradError } from '../errors.ts';
 import type { Capabilities } from './capabilities.ts';
 import type { Dispatch, Region } from './dispatch.ts';
 import { COUNT_BYTES } from './dispatch.ts';
+import { COMPUTE_STAGE } from './memory.ts';
 import type { Bindings, ShaderFile } from './shaders.ts';
 import { declarationsOf, shaderSource } from './shaders.ts';
 
@@ -87,10 +88,6 @@ export class Pipelines {
     private readonly capabilities: Capabilities,
   ) {}
 
-  get count(): number {
-    return this.#pipelines.size;
-  }
-
   /** Compiled in parallel with the others that are asked for. Errors: the compiler's message, with the file's name. */
   get(dispatch: Dispatch, shape: Shape): Promise<GPUComputePipeline> {
     const known = this.#pipelines.get(shape.key);
@@ -141,15 +138,14 @@ export class Pipelines {
 
   #layout({ entries }: Shape): GPUBindGroupLayout {
     const key = entries.map((e) => `${e.binding}${e.writable ? '+' : ''}`).join();
-    const compute = 4;
     const layout =
       this.#layouts.get(key) ??
       this.device.createBindGroupLayout({
         entries: [
-          { binding: 0, visibility: compute, buffer: { type: 'uniform' } },
+          { binding: 0, visibility: COMPUTE_STAGE, buffer: { type: 'uniform' } },
           ...entries.map(({ binding, writable }) => ({
             binding,
-            visibility: compute,
+            visibility: COMPUTE_STAGE,
             buffer: { type: writable ? ('storage' as const) : ('read-only-storage' as const) },
           })),
         ],

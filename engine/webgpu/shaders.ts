@@ -6,6 +6,7 @@ import common from '../../shaders/common.wgsl';
 import dropout from '../../shaders/dropout.wgsl';
 import elementwise from '../../shaders/elementwise.wgsl';
 import layout from '../../shaders/layout.wgsl';
+import lists from '../../shaders/lists.wgsl';
 import matmul from '../../shaders/matmul.wgsl';
 import matmulMatrices from '../../shaders/matmulMatrices.wgsl';
 import norm from '../../shaders/norm.wgsl';
@@ -86,7 +87,12 @@ export function shaderSource(
   });
   for (const [name, other] of Object.entries(aliases))
     text = text.replace(new RegExp(`(?<!\\.)\\b${name}\\b`, 'g'), other);
-  const before = [common, ...teamsFor(text, capabilities), ...productsBefore(file, capabilities)];
+  const before = [
+    common,
+    ...(/: List\b/.test(text) ? [lists] : []),
+    ...teamsFor(text, capabilities),
+    ...productsBefore(file, capabilities),
+  ];
   return directivesFirst([...before, text, ...productsAfter(file, capabilities)].join('\n'));
 }
 

@@ -1,6 +1,5 @@
-import { USAGE } from './memory.ts';
+import { MAP_READ, USAGE } from './memory.ts';
 
-const RESOLVE = 0x200;
 const BYTES = 16;
 
 /** The time of one compute pass on the GPU's own clock. Made for one run, and freed when it has been read. */
@@ -11,7 +10,7 @@ export class PassTimer {
 
   constructor(device: GPUDevice) {
     this.#queries = device.createQuerySet({ type: 'timestamp', count: 2 });
-    this.#resolved = device.createBuffer({ size: BYTES, usage: RESOLVE | USAGE.copyFrom });
+    this.#resolved = device.createBuffer({ size: BYTES, usage: USAGE.queryResolve | USAGE.copyFrom });
     this.#staging = device.createBuffer({ size: BYTES, usage: USAGE.mapRead | USAGE.copyTo });
   }
 
@@ -27,7 +26,7 @@ export class PassTimer {
 
   /** Milliseconds between the pass's beginning and end. */
   async read(): Promise<number> {
-    await this.#staging.mapAsync(1);
+    await this.#staging.mapAsync(MAP_READ);
     const [begin = 0n, end = 0n] = new BigUint64Array(this.#staging.getMappedRange());
     const ms = Number(end - begin) / 1e6;
     for (const resource of [this.#queries, this.#resolved, this.#staging]) resource.destroy();

@@ -43,13 +43,7 @@ export class TraceDevice implements Device {
   readonly #weights = new Set<Variable>();
   readonly #variables = new Set<Variable>();
 
-  constructor(
-    private readonly capabilities: Capabilities = {
-      workgroupStorage: 32768,
-      subgroups: 32,
-      products: 'f32',
-    },
-  ) {}
+  constructor(private readonly capabilities: Capabilities = { subgroups: 32, products: 'f32' }) {}
 
   get memory(): MemoryUse {
     let variables = 0;
@@ -73,7 +67,7 @@ export class TraceDevice implements Device {
   }
 
   load(program: Program): Promise<Executable> {
-    const plan = planFor(program, this.capabilities);
+    const plan = planFor(program);
     for (const variable of variablesOf(program)) this.#variables.add(variable);
     const dispatches = link(plan, this.capabilities);
     const pipelines = dispatches.map((d) => shapeOf(d, (region) => this.#bufferOf(region)).key);

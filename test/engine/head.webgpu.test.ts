@@ -179,7 +179,7 @@ describe.skipIf(noWebGpu !== '')(`rows, optimizers and the head on WebGPU ${noWe
           const values = param ? o.optimize(name, param, grad, rest, hyper, scale, true) : [];
           return { outputs: {}, updates: values.map((value, i) => ({ variable: at(state, i), value })) };
         });
-        expect(link(planFor(program, device.capabilities), device.capabilities)).toHaveLength(1);
+        expect(link(planFor(program), device.capabilities)).toHaveLength(1);
         const inputs = { grad: uniform(n, 5), hyper: HYPER.values ?? [], scale: [0.7] };
         expect(await errorOf(program, state, inputs)).toBeLessThan(2e-6);
       }
@@ -246,7 +246,7 @@ describe.skipIf(noWebGpu !== '')(`rows, optimizers and the head on WebGPU ${noWe
 });
 
 describe("the head's plan on WebGPU", () => {
-  const capabilities: Capabilities = { workgroupStorage: 16384, subgroups: undefined, products: 'f32' };
+  const capabilities: Capabilities = { subgroups: undefined, products: 'f32' };
   const [n, c, v] = [8192, 768, 50257];
   const types = { hidden: f32([n, c], 'labels'), labels: i32([n], 'labels') };
   const weight = new Variable('weight', f32([v, c]));
@@ -255,7 +255,7 @@ describe("the head's plan on WebGPU", () => {
     const program = compile('head', types, ({ hidden, labels }) => ({
       outputs: { logps: o.tokenLogProbs(hidden, weight.tensor, labels) },
     }));
-    const plan = planFor(program, capabilities);
+    const plan = planFor(program);
     const dispatches = link(plan, capabilities);
     expect(plan.arenaBytes).toBeLessThan(66 << 20);
     expect(dispatches).toHaveLength(2 * 25);

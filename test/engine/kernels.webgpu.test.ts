@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Variable, compile, i32, reshape } from '../../engine/index.ts';
 import { ReferenceDevice } from '../../engine/reference/device.ts';
 import type { WebGpuDevice } from '../../engine/webgpu/device.ts';
 import { ops } from '../../engine/ops/index.ts';
@@ -21,6 +22,18 @@ describe.skipIf(noWebGpu !== '')(`every shader agrees with the reference backend
     device = await openWebGpu();
   });
   afterAll(() => device.dispose());
+
+  it('whole numbers come back as they are', async () => {
+    const numbers = [3, -7, 1 << 24, 0];
+    const variable = new Variable('ids', i32([2, 2]));
+    device.write(variable, numbers);
+    expect([...(await device.read(variable))]).toEqual(numbers);
+    const program = compile('whole', { x: i32([4]) }, ({ x }) => ({ outputs: { y: reshape(x, [2, 2]) } }));
+    const { y } = await runOnce(device, program, { x: Int32Array.from(numbers) });
+    expect([...(y ?? [])]).toEqual(numbers);
+    device.free(variable);
+  });
+
   for (const op of ops.filter((o) => o.samples.length > 0))
     op.samples.forEach((sample, s) => {
       it(`${op.name} ${s}`, async () => {

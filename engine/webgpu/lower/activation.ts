@@ -1,6 +1,6 @@
 import type { Lowering, Operand } from '../dispatch.ts';
-import { elementsOf, groupList, operand, widthOf } from '../dispatch.ts';
-import { GROUP } from './elementwise.ts';
+import { operand } from '../dispatch.ts';
+import { listDispatch } from './list.ts';
 
 type Named = Readonly<Record<string, Operand>>;
 
@@ -16,14 +16,13 @@ const activation = (
     const named = (names: readonly string[], operands: readonly Operand[]): Named =>
       Object.fromEntries(names.map((name, i) => [name, operand(operands, i)]));
     return [
-      {
+      listDispatch(type, countOf, {
         shader: 'activation',
         entry,
-        constants: { PLACE: countOf(type).place, WIDTH: widthOf(type), EXACT: Number(exact) },
+        constants: { EXACT: Number(exact) },
         reads: named(inputNames, inputs),
         writes: named(outputNames, outputs),
-        workgroups: (rows) => groupList(Math.ceil(elementsOf(type, rows) / GROUP)),
-      },
+      }),
     ];
   },
 });

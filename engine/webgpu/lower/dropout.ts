@@ -1,6 +1,6 @@
 import type { Lowering } from '../dispatch.ts';
-import { elementsOf, groupList, numberAttr, operand, widthOf } from '../dispatch.ts';
-import { GROUP } from './elementwise.ts';
+import { numberAttr, operand } from '../dispatch.ts';
+import { listDispatch } from './list.ts';
 
 export const dropoutLowerings: Record<string, Lowering> = {
   dropout: {
@@ -8,21 +8,17 @@ export const dropoutLowerings: Record<string, Lowering> = {
       const y = operand(outputs, 0);
       const p = numberAttr(attrs, 'p');
       return [
-        {
+        listDispatch(y.type, countOf, {
           shader: 'dropout',
           entry: 'dropout',
           constants: {
-            ...{
-              PLACE: countOf(y.type).place,
-              WIDTH: widthOf(y.type),
-              SALT: numberAttr(attrs, 'salt') >>> 0,
-            },
-            ...{ THRESHOLD: Math.ceil(p * 2 ** 24), SCALE: 1 / (1 - p) },
+            SALT: numberAttr(attrs, 'salt') >>> 0,
+            THRESHOLD: Math.ceil(p * 2 ** 24),
+            SCALE: 1 / (1 - p),
           },
           reads: { x: operand(inputs, 0), seed: operand(inputs, 1) },
           writes: { y },
-          workgroups: (rows) => groupList(Math.ceil(elementsOf(y.type, rows) / GROUP)),
-        },
+        }),
       ];
     },
   },

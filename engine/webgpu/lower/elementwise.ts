@@ -1,6 +1,7 @@
 import { broadcastSteps, loopsOver } from '../../loops.ts';
 import type { Lowering } from '../dispatch.ts';
-import { elementsOf, groupList, numberAttr, operand, widthOf } from '../dispatch.ts';
+import { numberAttr, operand } from '../dispatch.ts';
+import { listDispatch, loopConstants, stepConstants } from './list.ts';
 
 // An opcode is the name's place in its list (shaders/elementwise.wgsl).
 const UNARY = [
@@ -17,8 +18,6 @@ const UNARY = [
   'affine',
 ];
 const BINARY = ['add', 'sub', 'mul', 'div', 'maximum', 'minimum', 'greater'];
-/** Elements of one workgroup. */
-export const GROUP = 1024;
 
 const unary = (name: string, OPCODE: number): Lowering => ({
   lower({ inputs, outputs, attrs, countOf }) {
@@ -26,14 +25,13 @@ const unary = (name: string, OPCODE: number): Lowering => ({
     const numbers: Record<string, number> =
       name === 'affine' ? { SCALE: numberAttr(attrs, 'scale'), SHIFT: numberAttr(attrs, 'shift') } : {};
     return [
-      {
+      listDispatch(y.type, countOf, {
         shader: 'elementwise',
         entry: 'unary',
-        constants: { OPCODE, PLACE: countOf(y.type).place, WIDTH: widthOf(y.type), ...numbers },
+        constants: { OPCODE, ...numbers },
         reads: { a },
         writes: { y },
-        workgroups: (rows) => groupList(Math.ceil(elementsOf(y.type, rows) / GROUP)),
-      },
+      }),
     ];
   },
 });
@@ -45,20 +43,20 @@ const binary = (name: string, OPCODE: number): Lowering => ({
       broadcastSteps(a.type, y.type),
       broadcastSteps(b.type, y.type),
     ]);
-    const [[A0 = 0, A1 = 0, A2 = 0, A3 = 0] = [], [B0 = 0, B1 = 0, B2 = 0, B3 = 0] = []] = steps;
-    const [, SIZE1 = 1, SIZE2 = 1, SIZE3 = 1] = sizes;
+    const [aSteps, bSteps] = steps;
     return [
-      {
+      listDispatch(y.type, countOf, {
         shader: 'elementwise',
         entry: 'binary',
         constants: {
-          ...{ OPCODE, PLACE: countOf(y.type).place, WIDTH: widthOf(y.type), SIZE1, SIZE2, SIZE3 },
-          ...{ A0, A1, A2, A3, B0, B1, B2, B3 },
+          OPCODE,
+          ...loopConstants(sizes),
+          ...stepConstants('A', aSteps),
+          ...stepConstants('B', bSteps),
         },
         reads: { a, b },
         writes: { y },
-        workgroups: (rows) => groupList(Math.ceil(elementsOf(y.type, rows) / GROUP)),
-      },
+      }),
     ];
   },
 });

@@ -1,31 +1,25 @@
 import { loopsOver } from '../../loops.ts';
-import { stridesOf } from '../../shape.ts';
+import { sizeOf, stridesOf } from '../../shape.ts';
 import type { TensorType } from '../../shape.ts';
 import type { Dispatch, LowerArgs, Lowering, Operand } from '../dispatch.ts';
-import { elementsOf, groupList, numberAttr, operand, widthOf } from '../dispatch.ts';
-import { GROUP } from './elementwise.ts';
+import { numberAttr, operand } from '../dispatch.ts';
+import { listDispatch, loopConstants, stepConstants } from './list.ts';
 
 type CountOf = LowerArgs['countOf'];
 
 /** Writes a value into every true element. */
-export const fillDispatch = (y: Operand, VALUE: number, countOf: CountOf): Dispatch => ({
-  shader: 'layout',
-  entry: 'fill',
-  constants: { PLACE: countOf(y.type).place, WIDTH: widthOf(y.type), VALUE },
-  reads: {},
-  writes: { y },
-  workgroups: (rows) => groupList(Math.ceil(elementsOf(y.type, rows) / GROUP)),
-});
+export const fillDispatch = (y: Operand, VALUE: number, countOf: CountOf): Dispatch =>
+  listDispatch(y.type, countOf, {
+    shader: 'layout',
+    entry: 'fill',
+    constants: { VALUE },
+    reads: {},
+    writes: { y },
+  });
 
 /** Copies the true rows of x to y, of the same shape. */
-export const copyDispatch = (x: Operand, y: Operand, countOf: CountOf): Dispatch => ({
-  shader: 'layout',
-  entry: 'copy',
-  constants: { PLACE: countOf(y.type).place, WIDTH: widthOf(y.type) },
-  reads: { x },
-  writes: { y },
-  workgroups: (rows) => groupList(Math.ceil(elementsOf(y.type, rows) / GROUP)),
-});
+export const copyDispatch = (x: Operand, y: Operand, countOf: CountOf): Dispatch =>
+  listDispatch(y.type, countOf, { shader: 'layout', entry: 'copy', reads: { x }, writes: { y } });
 
 /** Puts `x` where the result goes, unless it lies there already. */
 export const copyUnlessThere = (x: Operand, y: Operand, countOf: CountOf): Dispatch[] =>
@@ -37,17 +31,14 @@ const transpose: Lowering = {
     const strides = stridesOf(x.type.shape);
     const along = (order as readonly number[]).map((d) => strides[d] ?? 0);
     const { sizes, steps } = loopsOver('transpose', y.type, [along]);
-    const [, SIZE1 = 1, SIZE2 = 1, SIZE3 = 1] = sizes;
-    const [[X0 = 0, X1 = 0, X2 = 0, X3 = 0] = []] = steps;
     return [
-      {
-        ...copyDispatch(x, y, countOf),
+      listDispatch(y.type, countOf, {
+        shader: 'layout',
         entry: 'transpose',
-        constants: {
-          ...{ PLACE: countOf(y.type).place, WIDTH: widthOf(y.type), SIZE1, SIZE2, SIZE3 },
-          ...{ X0, X1, X2, X3 },
-        },
-      },
+        constants: { ...loopConstants(sizes), ...stepConstants('X', steps[0]) },
+        reads: { x },
+        writes: { y },
+      }),
     ];
   },
 };
@@ -61,8 +52,9 @@ function partDispatches(
   parts: readonly Operand[],
   countOf: CountOf,
 ): Dispatch[] {
-  const middle = whole.type.shape.slice(1, -1).reduce((n, d) => n * d, 1);
-  const [counted, single] = [countOf(whole.type), whole.type.shape.length === 1];
+  const { type } = whole;
+  const middle = sizeOf(type.shape.slice(1, -1));
+  const outer: TensorType = type.shape.length === 1 ? { ...type, shape: [1, ...type.shape] } : type;
   const dispatches: Dispatch[] = [];
   let FIRST = 0;
   for (let i = 0; i < parts.length; i += 4) {
@@ -71,17 +63,14 @@ function partDispatches(
     const [WIDTH0 = 0, WIDTH1 = 0, WIDTH2 = 0, WIDTH3 = 0] = widths;
     const width = widths.reduce((n, w) => n + w, 0);
     const named = Object.fromEntries(group.map((p, k) => [`${entry === 'split' ? 'part' : 'from'}${k}`, p]));
-    dispatches.push({
+    const dispatch: Parameters<typeof listDispatch>[2] = {
       shader: 'layout',
       entry,
-      constants: {
-        ...{ PLACE: counted.place, ROWS: single ? 1 : counted.capacity, WIDTH: middle },
-        ...{ WHOLE: lastOf(whole.type), FIRST, WIDTH0, WIDTH1, WIDTH2, WIDTH3 },
-      },
+      constants: { WHOLE: lastOf(type), FIRST, WIDTH0, WIDTH1, WIDTH2, WIDTH3 },
       reads: entry === 'split' ? { x: whole } : named,
       writes: entry === 'split' ? named : { y: whole },
-      workgroups: (rows) => groupList(Math.ceil(((single ? 1 : rows(whole.type)) * middle * width) / GROUP)),
-    });
+    };
+    dispatches.push(listDispatch(outer, countOf, dispatch, middle * width));
     FIRST += width;
   }
   return dispatches;

@@ -1,11 +1,9 @@
 import type { TensorType } from '../../shape.ts';
 import { sizeOf } from '../../shape.ts';
-import type { Dispatch, Lowering, Region } from '../dispatch.ts';
-import { cut, cutBytes, groupList, operand, widthOf } from '../dispatch.ts';
+import type { Dispatch, Lowering } from '../dispatch.ts';
+import { cut, cutBytes, operand, widthOf } from '../dispatch.ts';
 import { copyUnlessThere } from './layout.ts';
-
-/** Elements of one workgroup. */
-const GROUP = 1024;
+import { listDispatch } from './list.ts';
 
 /** Inputs param, grad, moments…, hyper, gradScale and outputs param, moments…, which are updated where they lie. */
 const update = (entry: 'adamw' | 'rmsprop' | 'sgd', moments: number): Lowering => ({
@@ -16,14 +14,13 @@ const update = (entry: 'adamw' | 'rmsprop' | 'sgd', moments: number): Lowering =
     const written = Object.fromEntries(outputs.slice(1).map((moment, i) => [`moment${i + 1}`, moment]));
     return [
       ...state.flatMap((old, i) => copyUnlessThere(old, operand(outputs, i), countOf)),
-      {
+      listDispatch(param.type, countOf, {
         shader: 'optimizer',
         entry,
         constants: { DECAY: Number(attrs.decay === true) },
         reads: { grad, hyper, gradScale },
         writes: { param, ...written },
-        workgroups: () => groupList(Math.ceil(sizeOf(param.type.shape) / GROUP)),
-      },
+      }),
     ];
   },
 });
@@ -64,13 +61,12 @@ const globalNorm: Lowering = {
     const regions = cut(workspace, sizes);
     const squares = groups.map(({ tensors, parts }, g): Dispatch => {
       const first = operand(inputs, tensors[0] ?? 0);
-      const region = (i: number): Region => inputs[tensors[i] ?? -1] ?? first;
       const { place: PLACE } = countOf(first.type);
       return {
         shader: 'optimizer',
         entry: 'squares',
         constants: { TENSORS: tensors.length, PLACE, WIDTH: first.type.rows ? widthOf(first.type) : 1 },
-        reads: Object.fromEntries(Array.from({ length: TENSORS }, (_, i) => [`tensor${i}`, region(i)])),
+        reads: Object.fromEntries(tensors.map((t, i) => [`tensor${i}`, operand(inputs, t)])),
         writes: { parts: regions[g] ?? workspace },
         workgroups: () => [parts, TENSORS + 1],
       };

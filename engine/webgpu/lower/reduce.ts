@@ -1,8 +1,8 @@
 import { broadcastSteps, loopsOver } from '../../loops.ts';
 import { sizeOf } from '../../shape.ts';
 import type { Lowering } from '../dispatch.ts';
-import { elementsOf, groupList, numberAttr, operand, widthOf } from '../dispatch.ts';
-import { GROUP } from './elementwise.ts';
+import { groupList, numberAttr, operand, widthOf } from '../dispatch.ts';
+import { listDispatch, loopConstants, stepConstants } from './list.ts';
 
 /** A sum of everything takes two dispatches beyond this many numbers, of chunks of so many. */
 const CHUNK = 16384;
@@ -37,7 +37,7 @@ const reduce: Lowering = {
           ...chunked,
           entry: 'chunks',
           writes: { y: workspace },
-          workgroups: (rows) => groupList(Math.ceil(elementsOf(x.type, rows) / CHUNK)),
+          workgroups: (rows) => groupList(Math.ceil((rows(x.type) * widthOf(x.type)) / CHUNK)),
         },
         { ...chunked, entry: 'total', reads: { x: workspace }, workgroups: () => [1] },
       ];
@@ -67,23 +67,20 @@ const spread: Lowering = {
   lower({ inputs, outputs, attrs, countOf }) {
     const [x, y] = [operand(inputs, 0), operand(outputs, 0)];
     const { sizes, steps } = loopsOver('spread', y.type, [broadcastSteps(x.type, y.type)]);
-    const [, SIZE1 = 1, SIZE2 = 1, SIZE3 = 1] = sizes;
-    const [[X0 = 0, X1 = 0, X2 = 0, X3 = 0] = []] = steps;
-    const [source, target] = [countOf(x.type), countOf(y.type)];
-    const counted = x.type.rows !== undefined;
     return [
-      {
+      listDispatch(y.type, countOf, {
         shader: 'reduce',
         entry: 'spread',
         constants: {
-          ...{ PLACE: target.place, WIDTH: widthOf(y.type), SOURCE_PLACE: source.place },
-          SOURCE_WIDTH: counted ? widthOf(x.type) : sizeOf(x.type.shape),
-          ...{ SIZE1, SIZE2, SIZE3, X0, X1, X2, X3, MEAN: Number(attrs.mean === true) },
+          SOURCE_PLACE: countOf(x.type).place,
+          SOURCE_WIDTH: x.type.rows === undefined ? sizeOf(x.type.shape) : widthOf(x.type),
+          MEAN: Number(attrs.mean === true),
+          ...loopConstants(sizes),
+          ...stepConstants('X', steps[0]),
         },
         reads: { x },
         writes: { y },
-        workgroups: (rows) => groupList(Math.ceil(elementsOf(y.type, rows) / GROUP)),
-      },
+      }),
     ];
   },
 };

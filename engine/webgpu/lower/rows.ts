@@ -1,9 +1,9 @@
 import { accumulateOf, baseOf } from '../../ops/inputs.ts';
 import type { TensorType } from '../../shape.ts';
 import type { Dispatch, LowerArgs, Lowering, Operand } from '../dispatch.ts';
-import { cut, cutBytes, elementsOf, groupList, operand, widthOf } from '../dispatch.ts';
-import { GROUP } from './elementwise.ts';
+import { cut, cutBytes, groupList, operand, widthOf } from '../dispatch.ts';
 import { copyUnlessThere, fillDispatch } from './layout.ts';
+import { listDispatch } from './list.ts';
 
 type CountOf = LowerArgs['countOf'];
 
@@ -27,14 +27,14 @@ const elementDispatch = (
   entry: 'gather' | 'replace',
   { x, index, y, indexed }: Record<'x' | 'index' | 'y' | 'indexed', Operand>,
   countOf: CountOf,
-): Dispatch => ({
-  shader: 'rows',
-  entry,
-  constants: { ...entryConstants(index.type, countOf), WIDTH: widthOf(indexed.type) },
-  reads: { x, index },
-  writes: { y },
-  workgroups: (rows) => groupList(Math.ceil(elementsOf(indexed.type, rows) / GROUP)),
-});
+): Dispatch =>
+  listDispatch(indexed.type, countOf, {
+    shader: 'rows',
+    entry,
+    constants: { WIDTH: widthOf(indexed.type) },
+    reads: { x, index },
+    writes: { y },
+  });
 
 const isNarrow = (x: TensorType, y: TensorType): boolean =>
   widthOf(x) <= NARROW && (y.shape[0] ?? 0) * widthOf(x) <= MOST_ELEMENTS_PER_ENTRY * entriesOf(x);
@@ -54,9 +54,9 @@ const scatterAddRows: Lowering = {
           shader: 'rows',
           entry: 'sumGroups',
           constants: { ...constants, GROUPS_PLACE, GROUPS, HAS_BASE: Number(base !== undefined) },
-          reads: { x, index, base: base ?? y },
+          reads: { x, index, ...(base ? { base } : {}) },
           writes: { y },
-          workgroups: (rows) => groupList(elementsOf(y.type, rows)),
+          workgroups: (rows) => groupList(rows(y.type) * widthOf(y.type)),
         },
       ];
     }

@@ -2,7 +2,7 @@ import { accumulateOf, baseOf } from '../../ops/inputs.ts';
 import type { TensorType } from '../../shape.ts';
 import type { Dispatch, LowerArgs, Lowering, Operand, Region } from '../dispatch.ts';
 import { cut, cutBytes, groupList, operand } from '../dispatch.ts';
-import { GROUP } from './elementwise.ts';
+import { listDispatch } from './list.ts';
 import type { Product } from './matmul.ts';
 import { productDispatch } from './matmul.ts';
 
@@ -84,7 +84,7 @@ const tokenLogProbs: Lowering = {
         reads: { chunks: chunk.chunks, labels },
         writes: {
           ...{ logits: chunk.logits, states, logps, lses },
-          statistics: wanted ? operand(outputs, 2) : states,
+          ...(wanted ? { statistics: operand(outputs, 2) } : {}),
         },
         workgroups: (rows) => groupList(rows(hidden.type)),
       },
@@ -110,14 +110,18 @@ const tokenLogProbsGrad: Lowering = {
       const onWeight: Product = { ...plain, m: count, n: c, k: n, transposeA: true, inner: hidden.type };
       return [
         logitDispatch(hidden, rows, chunk, args),
-        {
-          shader: 'tokenLogProbs',
-          entry: 'dLogits',
-          constants,
-          reads: { chunks: chunk.chunks, labels, logSums, dLogps },
-          writes: { logits },
-          workgroups: (rowsOf) => groupList(Math.ceil((rowsOf(hidden.type) * count) / GROUP)),
-        },
+        listDispatch(
+          hidden.type,
+          countOf,
+          {
+            shader: 'tokenLogProbs',
+            entry: 'dLogits',
+            constants,
+            reads: { chunks: chunk.chunks, labels, logSums, dLogps },
+            writes: { logits },
+          },
+          count,
+        ),
         productDispatch(
           onHidden,
           { a: logits, b: rows, c: dHidden, base: i > 0 ? dHidden : undefined },
