@@ -72,7 +72,8 @@ export class Scorer {
       signal?.throwIfAborted();
       const batch: Sequence[] = [];
       let need: Capacity | undefined;
-      for (const sequence of sequences.slice(results.length)) {
+      for (let at = results.length; at < sequences.length; at++) {
+        const sequence = sequences[at];
         const next: Capacity = need ? addNeeds(need, needOf(sequence)) : needOf(sequence);
         if (!fits(next, capacity)) break;
         need = next;
