@@ -100,6 +100,14 @@ describe('hashes', () => {
     expect(await sha256(Uint8Array.of(97, 98, 99))).toBe(abc);
   });
 
+  it('are those of the JSON text, of lists of any length too', async () => {
+    const long = Array.from({ length: 10_000 }, (_, i) => ({ ids: [i, i + 1], ü: [] }));
+    expect(await contentHash({ b: long, c: undefined, a: {} })).toBe(
+      await sha256(JSON.stringify({ a: {}, b: long })),
+    );
+    expect(await contentHash(long)).toBe(await sha256(JSON.stringify(long)));
+  });
+
   it('do not depend on the order of keys, but on everything else', async () => {
     const hash = await contentHash({ a: 1, b: { c: [1, 2], d: 'x' } });
     expect(await contentHash({ b: { d: 'x', c: [1, 2] }, a: 1 })).toBe(hash);
