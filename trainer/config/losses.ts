@@ -32,7 +32,8 @@ const namesOf = (method: Method, base: Base): readonly string[] =>
   method === 'sft' ? sftLosses.available : Object.keys(preference[method === 'hpo' ? base : method]);
 
 /** The loss that a method takes when none is named. */
-export const defaultLoss = (method: Method, base: Base): string => namesOf(method, base)[0] ?? '';
+export const defaultLoss = (method: Method, base: Base): string =>
+  ({ dpo: 'sigmoid', kto: 'kto', sft: 'nll' })[method === 'hpo' ? base : method];
 
 /** `hpo.base` as a method, and the losses that it names where it names some. */
 export function resolveBase(names: readonly string[]): { base: Base; lossType?: string[] } {
