@@ -97,8 +97,11 @@ describe('gguf', () => {
   );
 
   it('gives the configuration of each architecture', async () => {
-    const config = async (architecture: string) =>
-      (await openGgufModel(await openFileSource(fixture(`${architecture}.gguf`)))).config;
+    const config = async (architecture: string) => {
+      const model = await openGgufModel(await openFileSource(fixture(`${architecture}.gguf`)));
+      await model.close();
+      return model.config;
+    };
     const shared = {
       hidden_act: 'silu',
       hidden_size: 16,
