@@ -75,7 +75,9 @@ export class GptStep {
       hyper: f32([hyperValues({}).length]),
     };
     const program = compile('gpt-step', types, (inputs) => {
-      const loss = neg(mean(tokenLogProbs(model.hidden(inputs), model.head.tensor, inputs.labels)));
+      const head = model.head.tensor;
+      const logps = tokenLogProbs(model.hidden(inputs), head, inputs.labels, { keepLogits: true });
+      const loss = neg(mean(logps));
       const weights = model.parameters.map((p) => p.variable);
       const gradients = grad(
         loss,

@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { SingleBar } from 'cli-progress';
-import type { Evaluation, Phase, RunStart, TrainEvent } from '../trainer/events.ts';
+import type { Evaluation, MemoryPlan, Phase, RunStart, TrainEvent } from '../trainer/events.ts';
 import type { StepMetrics } from '../trainer/metrics.ts';
 import { counted, known } from '../trainer/report/comparison.ts';
 import {
@@ -58,12 +58,7 @@ export class Progress {
         this.message(this.#paint.bold(startLine(event)));
         break;
       case 'memory':
-        this.message(
-          this.#paint.dim(
-            `memory: ${formatBytes(event.plan.total)} (parameters ${formatBytes(event.plan.parameters)}, gradients ` +
-              `${formatBytes(event.plan.gradients)}, optimizer ${formatBytes(event.plan.optimizer)}, step ${formatBytes(event.plan.arena)})`,
-          ),
-        );
+        this.message(this.#paint.dim(memoryLine(event.plan)));
         break;
       case 'step':
         this.#step = event.step;
@@ -184,6 +179,20 @@ function startLine(start: RunStart): string {
     firstStep > 0 ? `steps ${firstStep + 1} to ${totalSteps}` : counted(totalSteps, 'step'),
     start.device + (threads === undefined ? '' : ` on ${counted(threads, 'thread')}`),
   ].join(', ');
+}
+
+function memoryLine({ parameters, gradients, optimizer, arena, total, ...plan }: MemoryPlan): string {
+  const choices = [
+    ...(plan.logitsKept ? ['logits kept'] : []),
+    ...(plan.blocksRecomputed ? ['blocks computed again'] : []),
+  ].join(', ');
+  const parts = [
+    `parameters ${formatBytes(parameters)}`,
+    `gradients ${formatBytes(gradients)}`,
+    `optimizer ${formatBytes(optimizer)}`,
+    `step ${formatBytes(arena)}${choices && `: ${choices}`}`,
+  ];
+  return `memory: ${formatBytes(total)} (${parts.join(', ')})`;
 }
 
 /** `step 30: accuracy 71.9 %, margin 15.4, reward total 0.459, short 0.256` */

@@ -60,6 +60,8 @@ export interface Op<A extends Attrs = Attrs> {
    * added onto are the last inputs, in that order (baseOf of ops/inputs.ts).
    */
   readonly accumulates?: readonly number[];
+  /** Outputs that only its gradient reads, and that each backend lays out as it likes. */
+  internal?(attrs: A): readonly number[];
   /** Inputs that may be stored in blocks: its kernels unpack them. */
   readonly unpacks?: readonly number[];
   /** Computing it again takes little time beside what keeping its outputs takes of memory. */

@@ -37,6 +37,10 @@ export interface MemoryPlan {
   /** Everything that lives for one step only, in one arena. */
   arena: number;
   total: number;
+  /** The gradient finds the logits of a microbatch in memory. */
+  logitsKept: boolean;
+  /** The gradient computes blocks of the model again (`gradient_checkpointing`). */
+  blocksRecomputed: boolean;
 }
 
 /** A completion the model wrote for a held-out prompt. */

@@ -25,17 +25,27 @@ import {
 /** The symbolic inputs of a packed batch. */
 export type PackedInputs = { readonly [K in keyof ReturnType<typeof packedTypes>]: Tensor };
 
+export interface LogProbsOptions {
+  readonly statistics?: boolean;
+  /** For a gradient: keep the labels' logits, instead of computing them again. */
+  readonly keepLogits?: boolean;
+}
+
 /**
  * log π of each label [labels], and summed over each completion [completions]; hidden states [T, C]; where they are
  * asked for, the labels' statistics [labels, 4] (STATISTICS of tokenLogProbs).
  */
-export function logProbs(model: LanguageModel, inputs: PackedInputs, withStatistics = false) {
+export function logProbs(
+  model: LanguageModel,
+  inputs: PackedInputs,
+  { statistics: wanted = false, keepLogits = false }: LogProbsOptions = {},
+) {
   const { rows, labels, owners } = inputs;
   const hidden = model.hidden(inputs);
   const [predicting, head] = [gatherRows(hidden, rows), model.head.tensor];
-  const { logps: tokenLogps, statistics } = withStatistics
-    ? tokenLogProbsWithStatistics(predicting, head, labels)
-    : { logps: tokenLogProbs(predicting, head, labels), statistics: undefined };
+  const { logps: tokenLogps, statistics } = wanted
+    ? tokenLogProbsWithStatistics(predicting, head, labels, { keepLogits })
+    : { logps: tokenLogProbs(predicting, head, labels, { keepLogits }), statistics: undefined };
   return { hidden, tokenLogps, statistics, owners, logps: sumByCompletion(tokenLogps, inputs) };
 }
 

@@ -51,6 +51,11 @@ export interface TrainingOptions {
 
 /** Bytes of tensors of one step that are kept before blocks are computed again to save them. */
 const MOST_KEPT = 256 << 20;
+/**
+ * Bytes that a microbatch's logits may take to be kept for the gradient, which is a quarter of the output head's work:
+ * more where adapters are trained than where gradients and moments of a whole model fill the memory.
+ */
+const MOST_LOGITS = { adapters: 256 << 20, model: 64 << 20 };
 
 const arenaOf = (program: Program): number =>
   makePlan(program, { workspace: () => 0, alignment: 64 }).arenaBytes;
@@ -62,6 +67,8 @@ export class LossProgram {
     private readonly executable: Executable,
     /** Seeds the model's dropout; undefined where nothing is dropped. */
     private readonly seed: number | undefined,
+    /** What was chosen to save time or memory. */
+    readonly choices: { readonly logitsKept: boolean; readonly blocksRecomputed: boolean },
   ) {}
 
   get arenaBytes(): number {
@@ -83,11 +90,14 @@ export class LossProgram {
       referenceLogps: f32([capacity.completions], 'completions'),
       weight: f32([]),
     };
+    const logitBytes = 4 * capacity.labels * (model.head.tensor.shape[0] ?? 0);
+    const mostLogits = model.frozen === undefined ? MOST_LOGITS.model : MOST_LOGITS.adapters;
+    const keepLogits = optimizer !== undefined && checkpoints !== true && logitBytes <= mostLogits;
     const own = prefixed(loss.inputTypes(capacity));
     const name = optimizer ? 'train' : 'evaluate';
     const trace = (blocks: boolean) =>
       compile(name, { ...types, ...own }, (inputs) => {
-        const scored = logProbs(model, inputs, loss.usesStatistics);
+        const scored = logProbs(model, inputs, { statistics: loss.usesStatistics, keepLogits });
         const { referenceLogps, lengths, weight } = inputs;
         const graph = loss.build({ ...scored, referenceLogps, lengths, inputs: unprefixed(inputs) });
         const outputs = { loss: graph.loss, logps: scored.logps, ...graph.outputs };
@@ -99,11 +109,11 @@ export class LossProgram {
         );
         return { outputs, updates: optimizer.accumulate(gradients) };
       });
-    const program = trace(checkpoints === true);
-    const executable = await device.load(
-      checkpoints === 'auto' && arenaOf(program) > MOST_KEPT ? trace(true) : program,
-    );
-    return new LossProgram(loss, executable, drops ? training.seed : undefined);
+    const kept = checkpoints === true ? undefined : trace(false);
+    const blocksRecomputed = kept === undefined || (checkpoints === 'auto' && arenaOf(kept) > MOST_KEPT);
+    const executable = await device.load(blocksRecomputed ? trace(true) : kept);
+    const choices = { logitsKept: keepLogits, blocksRecomputed };
+    return new LossProgram(loss, executable, drops ? training.seed : undefined, choices);
   }
 
   /**

@@ -148,7 +148,7 @@ export class TrainingLoop {
       optimizer: bytes(this.optimizer.moments),
       arena: this.program.arenaBytes,
     };
-    return { ...parts, total: Object.values(parts).reduce((a, b) => a + b, 0) };
+    return { ...parts, total: Object.values(parts).reduce((a, b) => a + b, 0), ...this.program.choices };
   }
 
   /** Epochs done, with the share of the present one. */

@@ -10,8 +10,15 @@ type NoAttrs = Record<string, never>;
 
 interface LogProbAttrs {
   readonly [key: string]: boolean;
-  /** Whether the third output, [N, 4], is computed: STATISTICS of each row. */
+  /** Whether an output [N, 4] is computed: STATISTICS of each row. */
   readonly statistics: boolean;
+  /** Whether the last output is the logits, kept for the gradient. */
+  readonly keepLogits: boolean;
+}
+
+export interface LogProbOptions {
+  /** The gradient finds the logits [N, V] in memory, instead of computing them again. Default false. */
+  readonly keepLogits?: boolean;
 }
 
 /** Columns of tokenLogProbs' statistics: Σp², the entropy, the mean logit, and 1 where the label is the arg max. */
@@ -28,6 +35,10 @@ function headShape(
   return { rows, weight: w };
 }
 
+/** Memory of the logits of N rows: entries of the vocabulary by rows, as each backend likes to lay them out in it. */
+const logitsType = (rows: TensorType, weight: TensorType): TensorType =>
+  f32([weight.shape[0] ?? 0, 16 * Math.ceil((rows.shape[0] ?? 0) / 16)]);
+
 /** Logits of one row of hidden. */
 function logitsOf(hidden: Value, weight: Value, row: number): number[] {
   const C = hidden.shape[1] ?? 0;
@@ -41,34 +52,41 @@ function logitsOf(hidden: Value, weight: Value, row: number): number[] {
 export const tokenLogProbsOp: Op<LogProbAttrs> = {
   name: 'tokenLogProbs',
   unpacks: [1],
-  shape(inputs, { statistics }) {
-    const { rows } = headShape('tokenLogProbs', inputs);
+  shape(inputs, { statistics, keepLogits }) {
+    const { rows, weight } = headShape('tokenLogProbs', inputs);
     const n = rows.shape[0] ?? 0;
     const perRow = f32([n], rows.rows);
-    return [perRow, perRow, ...(statistics ? [f32([n, STATISTICS.length], rows.rows)] : [])];
+    return [
+      ...[perRow, perRow],
+      ...(statistics ? [f32([n, STATISTICS.length], rows.rows)] : []),
+      ...(keepLogits ? [logitsType(rows, weight)] : []),
+    ];
   },
+  internal: ({ statistics, keepLogits }) => (keepLogits ? [statistics ? 3 : 2] : []),
   gradient({
     inputs: [hidden, weight, labels],
-    outputs: [, lse],
-    grads: [dLogp, dLse, dStatistics],
+    outputs: [, lse, ...more],
+    grads: [dLogp, ...others],
+    attrs: { keepLogits },
     wanted,
   }) {
-    if (dLse ?? dStatistics)
+    if (others.some((d) => d !== undefined))
       throw new PrefgradError(
         'tokenLogProbs: only the log-probs are differentiated; detach lse and statistics',
       );
     if (!hidden || !weight || !labels || !lse || !dLogp) return [];
-    return [
-      ...applyAll(tokenLogProbsGradOp, [hidden, weight, labels, lse, dLogp], {
-        accumulate: [],
-        frozen: !wanted[1],
-      }),
-    ];
+    const logits = keepLogits ? more.slice(-1) : [];
+    const gradients = applyAll(tokenLogProbsGradOp, [hidden, weight, labels, lse, dLogp, ...logits], {
+      ...{ accumulate: [], frozen: !wanted[1], keepLogits },
+    });
+    return gradients.slice(0, wanted[1] ? 2 : 1);
   },
-  define([hidden, weight, labels], [logp, lse, statistics]) {
+  define([hidden, weight, labels], [logp, lse, ...more], { statistics: wanted, keepLogits }) {
     const [H, W, Y] = [one(hidden), one(weight), one(labels)];
+    const [statistics, kept] = [wanted ? more[0] : undefined, keepLogits ? more.at(-1) : undefined];
     for (let i = 0; i < (H.shape[0] ?? 0); i++) {
       const logits = logitsOf(H, W, i);
+      if (kept) logits.forEach((x, v) => (kept.data[v * (kept.shape[1] ?? 0) + i] = x));
       const max = logits.reduce((a, b) => Math.max(a, b), -Infinity);
       const logSum = max + Math.log(logits.reduce((s, x) => s + Math.exp(x - max), 0));
       const label = logits[Y.data[i] ?? 0] ?? 0;
@@ -89,11 +107,20 @@ export const tokenLogProbsOp: Op<LogProbAttrs> = {
   },
   samples: [
     {
-      attrs: { statistics: false },
+      attrs: { statistics: false, keepLogits: false },
       inputs: [{ shape: [5, 12] }, { shape: [37, 12] }, { shape: [5], int: 37 }],
     },
     {
-      attrs: { statistics: true },
+      attrs: { statistics: false, keepLogits: true },
+      inputs: [
+        { shape: [19, 12], rows: 'heads' },
+        { shape: [203, 12] },
+        { shape: [19], int: 203, rows: 'heads' },
+      ],
+      counts: { heads: 18 },
+    },
+    {
+      attrs: { statistics: true, keepLogits: false },
       inputs: [
         { shape: [21, 20], rows: 'heads' },
         { shape: [1101, 20] },
@@ -108,26 +135,32 @@ interface LogProbGradAttrs {
   readonly [key: string]: readonly number[] | boolean | undefined;
   /** No dWeight is computed. */
   readonly frozen?: boolean;
+  /** The logits are an input, and their gradients the last output, which may take their place. */
+  readonly keepLogits?: boolean;
   /** [1]: the last input [V, C] is added to dWeight. */
   readonly accumulate: readonly number[];
 }
 
-/** (hidden, weight, labels, lse, dLogp, base?) → dHidden, and dWeight unless `frozen`; each chunk of logits is computed again. */
+/**
+ * (hidden, weight, labels, lse, dLogp, logits?, base?) → dHidden, and dWeight unless `frozen`. Without logits each chunk
+ * of them is computed again.
+ */
 export const tokenLogProbsGradOp: Op<LogProbGradAttrs> = {
   name: 'tokenLogProbsGrad',
   accumulates: [1],
   unpacks: [1],
-  shape(inputs, { frozen }) {
+  shape(inputs, { frozen, keepLogits }) {
     const { rows, weight } = headShape('tokenLogProbsGrad', inputs);
     if (frozen !== true && weight.blocks)
       throw new ShapeError(`tokenLogProbs: weight ${format(weight)} is frozen; unpack it to train it`);
-    return frozen === true ? [rows] : [rows, weight];
+    const logits = keepLogits === true ? [logitsType(rows, weight)] : [];
+    return frozen === true ? [rows, ...logits] : [rows, weight, ...logits];
   },
-  define([hidden, weight, labels, lse, dLogp], [dHidden, dWeight]) {
+  define([hidden, weight, labels, lse, dLogp], [dHidden, second], { frozen }) {
     const [H, W, Y, L, G, dH] = [hidden, weight, labels, lse, dLogp, dHidden].map(one) as [
       ...[Value, Value, Value, Value, Value, Value],
     ];
-    const dW = dWeight?.data;
+    const dW = frozen === true ? undefined : second?.data;
     const C = H.shape[1] ?? 0;
     for (let i = 0; i < (H.shape[0] ?? 0); i++)
       logitsOf(H, W, i).forEach((x, v) => {
@@ -138,7 +171,10 @@ export const tokenLogProbsGradOp: Op<LogProbGradAttrs> = {
         }
       });
   },
-  inPlace: ({ accumulate }, inputs) => basePairs(inputs.length, accumulate),
+  inPlace: ({ accumulate, frozen, keepLogits }, inputs) => [
+    ...basePairs(inputs.length, accumulate),
+    ...(keepLogits === true ? [[5, frozen === true ? 1 : 2] as const] : []),
+  ],
   samples: [],
 };
 
@@ -146,16 +182,22 @@ export const tokenLogProbsGradOp: Op<LogProbGradAttrs> = {
  * log softmax(hidden · weightᵀ)[label] for each row, without the [N, V] matrix: hidden [N, C], weight [V, C],
  * labels i32 [N] → log-probs [N] in nats.
  */
-export const tokenLogProbs = (hidden: Tensor, weight: Tensor, labels: Tensor): Tensor =>
-  apply(tokenLogProbsOp, [hidden, weight, labels], { statistics: false });
+export const tokenLogProbs = (
+  hidden: Tensor,
+  weight: Tensor,
+  labels: Tensor,
+  { keepLogits = false }: LogProbOptions = {},
+): Tensor =>
+  outputOf(applyAll(tokenLogProbsOp, [hidden, weight, labels], { statistics: false, keepLogits }), 0);
 
 /** As tokenLogProbs, and the rows' statistics [N, 4] (STATISTICS), which no gradient reaches. */
 export function tokenLogProbsWithStatistics(
   hidden: Tensor,
   weight: Tensor,
   labels: Tensor,
+  { keepLogits = false }: LogProbOptions = {},
 ): { logps: Tensor; statistics: Tensor } {
-  const outputs = applyAll(tokenLogProbsOp, [hidden, weight, labels], { statistics: true });
+  const outputs = applyAll(tokenLogProbsOp, [hidden, weight, labels], { statistics: true, keepLogits });
   return { logps: outputOf(outputs, 0), statistics: outputOf(outputs, 2) };
 }
 

@@ -32,7 +32,7 @@ describe('in a log', () => {
     expect(lines.slice(0, 8)).toMatchInlineSnapshot(`
       [
         "examples/stories/model: hpo on dpo (sigmoid), 1.07M parameters, 512 rows and 64 held out, 120 steps, wasm on 2 threads",
-        "memory: 74.5 MiB (parameters 4.08 MiB, gradients 4.08 MiB, optimizer 8.15 MiB, step 58.2 MiB)",
+        "memory: 74.5 MiB (parameters 4.08 MiB, gradients 4.08 MiB, optimizer 8.15 MiB, step 58.2 MiB: logits kept)",
         "auxiliary rewards: 1,024 of 1,024",
         "reference log-probs: 512 of 512",
         "warning: 3 rows were left out: their prompts alone have 256 tokens or more (max_length)",
@@ -97,7 +97,7 @@ describe('in a terminal', () => {
     );
     expect(screen.text).toMatchInlineSnapshot(`
       "examples/stories/model: hpo on dpo (sigmoid), 1.07M parameters, 512 rows and 64 held out, 120 steps, wasm on 2 threads
-      memory: 74.5 MiB (parameters 4.08 MiB, gradients 4.08 MiB, optimizer 8.15 MiB, step 58.2 MiB)
+      memory: 74.5 MiB (parameters 4.08 MiB, gradients 4.08 MiB, optimizer 8.15 MiB, step 58.2 MiB: logits kept)
       warning: 3 rows were left out: their prompts alone have 256 tokens or more (max_length)
       evaluation at step 0: loss 0.6931, accuracy 59.4 %, margin 9.1, reward total 0.41, reading_level 0.35, short 0.24
       evaluation at step 30: loss 4.618, accuracy 71.9 %, margin 15.4, reward total 0.4587, reading_level 0.425, short 0.2556

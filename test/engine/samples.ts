@@ -57,7 +57,10 @@ export function sampleProgram(op: Op, sample: Sample, gradients: boolean) {
   return compile(op.name, { ...types, ...weightTypes }, (given) => {
     const inputs = sample.inputs.map((_, i) => given[nameOf(i)]);
     const outputs = applyAll(op, inputs, sample.attrs);
-    const named: Record<string, Tensor> = Object.fromEntries(outputs.map((t, i) => [`output${i}`, t]));
+    const internal = op.internal?.(sample.attrs) ?? [];
+    const named: Record<string, Tensor> = Object.fromEntries(
+      outputs.flatMap((t, i) => (internal.includes(i) ? [] : [[`output${i}`, t] as const])),
+    );
     if (gradients) {
       const terms = outputs
         .filter((_, i) => differentiable(op, i))

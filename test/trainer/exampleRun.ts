@@ -129,6 +129,8 @@ export function* exampleRun(): Generator<TrainEvent> {
     optimizer: 8_546_304,
     arena: 61_000_000,
     total: 78_092_608,
+    logitsKept: true,
+    blocksRecomputed: false,
   };
   yield { type: 'memory', plan };
   for (let done = 0; done <= 1024; done += 256)

@@ -119,7 +119,7 @@ async function gradientNorms(
     const inputs = given as PackedInputs & { referenceLogps: Tensor };
     const { referenceLogps, lengths } = inputs;
     const graph = loss.build({
-      ...logProbs(model, inputs, loss.usesStatistics),
+      ...logProbs(model, inputs, { statistics: loss.usesStatistics }),
       ...{ referenceLogps, lengths, inputs: given },
     });
     const outputs: Record<string, Tensor> = {};

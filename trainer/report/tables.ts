@@ -83,13 +83,15 @@ export function settingsTable(title: string, settings: Readonly<Record<string, u
 }
 
 export function memoryTable(plan: MemoryPlan): Html | undefined {
-  const { parameters, gradients, optimizer, arena, total } = plan;
+  const { parameters, gradients, optimizer, arena, total, logitsKept, blocksRecomputed } = plan;
   return settingsTable('Memory', {
     parameters: formatBytes(parameters),
     gradients: formatBytes(gradients),
     'optimizer state': formatBytes(optimizer),
     'one step’s arena': formatBytes(arena),
     total: formatBytes(total),
+    'logits of a microbatch': logitsKept ? 'kept' : 'computed again',
+    'blocks in the backward pass': blocksRecomputed ? 'computed again' : 'kept',
   });
 }
 

@@ -68,14 +68,15 @@ export function fillRow(to: usize, x: f32, n: i32): void {
  * Fields: 1 hidden, packed by packB as [C, N] · 2 weight [V, C] · 3 labels [N] · 4 N · 5 C · 6 V ·
  * 7 rows of weight in a group · 8 states [group][2 or 5][stride] · 9 stride in bytes · 10 statistics ·
  * 11 label logits [stride] · 12 scratch · 13 bytes of scratch of each thread · 14 bytes of them for gemmBlock ·
- * 15 format of weight · 16 bytes of its rows · 17 bytes of scratch before a block of its rows that is unpacked
+ * 15 format of weight · 16 bytes of its rows · 17 bytes of scratch before a block of its rows that is unpacked ·
+ * 18 where all logits are kept, [V][stride], or 0
  */
 export function tokenLogProbsGroups(p: usize, thread: i32, threads: i32): void {
   const hidden = addressAt(p, 1), weight = addressAt(p, 2), labels = addressAt(p, 3);
   const N = intAt(p, 4), C = intAt(p, 5), V = intAt(p, 6), rows = intAt(p, 7);
   const states = addressAt(p, 8), stride = addressAt(p, 9), statistics = intAt(p, 10) != 0;
   const labelLogits = addressAt(p, 11), scratch = addressAt(p, 12) + <usize>thread * addressAt(p, 13);
-  const blockMax = scratch + addressAt(p, 14), logits = blockMax + stride;
+  const blockMax = scratch + addressAt(p, 14), kept = addressAt(p, 18);
   if (N == 0) return;
   const format = intAt(p, 15), rowBytes = addressAt(p, 16), unpacked = scratch + addressAt(p, 17);
   const width = padded(N), groups = (V + rows - 1) / rows, ldw = <usize>C << 2;
@@ -85,7 +86,7 @@ export function tokenLogProbsGroups(p: usize, thread: i32, threads: i32): void {
     for (let i = 1; i < stateRows(statistics); i++) fillRow(state + <usize>i * stride, 0, width);
     const end = min(V, (group + 1) * rows);
     for (let v0 = group * rows; v0 < end; v0 += MC) {
-      const m = min(MC, end - v0);
+      const m = min(MC, end - v0), logits = kept ? kept + <usize>v0 * stride : blockMax + stride;
       const block = floatRows(format, weight + <usize>v0 * rowBytes, rowBytes, m, C, unpacked);
       gemmBlock(block, ldw, false, hidden, 0, width, 0, logits, stride, m, width, C, 0, 0, scratch);
       fillRow(blockMax, -f32.MAX_VALUE, width);
@@ -150,12 +151,12 @@ export function tokenLogProbsMerge(p: usize, thread: i32, threads: i32): void {
   }
 }
 
-/** Logits of one entry of the vocabulary, turned in place into −dLogps · exp(logits − lses). */
-export function logitGradients(logits: usize, lses: usize, dLogps: usize, n: i32): void {
+/** Of one entry of the vocabulary: to[n] = −dLogps · exp(logits − lses); `to` may be logits. */
+export function logitGradients(logits: usize, lses: usize, dLogps: usize, to: usize, n: i32): void {
   const end = <usize>n << 2;
   for (let j: usize = 0; j < end; j += 16) {
     const probability = exp4(f32x4.sub(v128.load(logits + j), v128.load(lses + j)));
-    v128.store(logits + j, f32x4.neg(f32x4.mul(v128.load(dLogps + j), probability)));
+    v128.store(to + j, f32x4.neg(f32x4.mul(v128.load(dLogps + j), probability)));
   }
 }
 
@@ -170,7 +171,8 @@ function copyPadded(to: usize, from: usize, n: i32, width: i32): void {
  * 5 lses [N] · 6 dLogps [N] · 7 N · 8 C · 9 first row of the chunk · 10 rows of the chunk ·
  * 11 dLogits [rows][stride] · 12 stride in bytes · 13 dWeight [V, C] · 14 accumulate [V, C] or 0 (may be dWeight) ·
  * 15 scratch · 16 bytes of scratch of each thread · 17 bytes of them for gemmBlock · 18 format of weight ·
- * 19 bytes of its rows · 20 bytes of scratch before a block of its rows that is unpacked. dWeight 0: it is frozen.
+ * 19 bytes of its rows · 20 bytes of scratch before a block of its rows that is unpacked · 21 the chunk's logits
+ * [rows][stride] (may be its dLogits), or 0: they are computed again. dWeight 0: it is frozen.
  */
 export function tokenLogProbsGradChunk(p: usize, thread: i32, threads: i32): void {
   const hiddenT = addressAt(p, 1), hidden = addressAt(p, 2), weight = addressAt(p, 3), labels = addressAt(p, 4);
@@ -179,16 +181,22 @@ export function tokenLogProbsGradChunk(p: usize, thread: i32, threads: i32): voi
   const scratch = addressAt(p, 15) + <usize>thread * addressAt(p, 16);
   const lses = scratch + addressAt(p, 17), dLogps = lses + stride;
   const dWeight = addressAt(p, 13), format = intAt(p, 18), rowBytes = addressAt(p, 19);
-  const unpacked = scratch + addressAt(p, 20);
+  const unpacked = scratch + addressAt(p, 20), kept = addressAt(p, 21);
   const width = padded(N), ldw = <usize>C << 2, tasks = (rows + MC - 1) / MC;
   copyPadded(lses, addressAt(p, 5), N, width);
   copyPadded(dLogps, addressAt(p, 6), N, width);
   for (let task = nextTask(p); task < tasks; task = nextTask(p)) {
     const m = min(MC, rows - task * MC), v0 = first + task * MC, at = <usize>v0 * ldw;
     const dLogits = addressAt(p, 11) + <usize>(task * MC) * stride;
-    const block = N ? floatRows(format, weight + <usize>v0 * rowBytes, rowBytes, m, C, unpacked) : 0;
-    if (N) gemmBlock(block, ldw, false, hiddenT, 0, width, 0, dLogits, stride, m, width, C, 0, 0, scratch);
-    for (let v = 0; v < m; v++) logitGradients(dLogits + <usize>v * stride, lses, dLogps, width);
+    const logits = kept ? kept + <usize>(task * MC) * stride : dLogits;
+    if (N && !kept) {
+      const block = floatRows(format, weight + <usize>v0 * rowBytes, rowBytes, m, C, unpacked);
+      gemmBlock(block, ldw, false, hiddenT, 0, width, 0, dLogits, stride, m, width, C, 0, 0, scratch);
+    }
+    for (let v = 0; v < m; v++) {
+      const row = <usize>v * stride;
+      logitGradients(logits + row, lses, dLogps, dLogits + row, width);
+    }
     for (let i: usize = 0; i < <usize>N; i++) {
       const v = load<i32>(labels + (i << 2)) - v0;
       if (<u32>v >= <u32>m) continue;

@@ -1,3 +1,4 @@
+import { accumulateOf, baseOf } from '../../ops/inputs.ts';
 import type { TensorType } from '../../shape.ts';
 import type { Call, LowerArgs, Lowering, Operand, Span } from '../call.ts';
 import { address, flag, int, operand, rowsOf } from '../call.ts';
@@ -86,6 +87,7 @@ const tokenLogProbs: Lowering = {
     const [hidden, weight, labels] = [operand(inputs, 0), operand(inputs, 1), operand(inputs, 2)];
     const [logps, lses] = [operand(outputs, 0), operand(outputs, 1)];
     const statistics = wanted ? operand(outputs, 2) : undefined;
+    const logits = attrs.keepLogits === true ? operand(outputs, wanted ? 3 : 2) : undefined;
     if (!packed || !states || !labelLogits || !scratch || n === 0) return [];
     const rows = rowsOf(hidden.type);
     return [
@@ -108,9 +110,10 @@ const tokenLogProbs: Lowering = {
           int(scratchBytes),
           int(gemmScratch(c)),
           ...[int(formatOf(weight.type)), int(rowBytesOf(weight.type)), int(unpacked)],
+          address(logits),
         ],
         reads: [packed, weight, labels],
-        writes: [states, labelLogits, scratch],
+        writes: [states, labelLogits, scratch, ...(logits ? [logits] : [])],
         flops: (run) => 2 * run.of(rows) * c * v,
       },
       {
@@ -138,7 +141,7 @@ const tokenLogProbs: Lowering = {
 const unpackedBytes = ([, weight]: readonly TensorType[]): number =>
   weight?.blocks === undefined ? 0 : 4 * BLOCK * (weight.shape[1] ?? 0);
 
-function gradientSizes(inputs: readonly TensorType[], threads: number) {
+function gradientSizes(inputs: readonly TensorType[], keepsLogits: boolean, threads: number) {
   const { n, c, v, stride } = sizesOf(inputs);
   const fitting = Math.floor(DLOGITS_BYTES / (BLOCK * Math.max(stride, 64)) / 8) * 8;
   const chunk = Math.min(roundUp(v, BLOCK), BLOCK * Math.min(MOST_BLOCKS, Math.max(8, fitting)));
@@ -153,23 +156,34 @@ function gradientSizes(inputs: readonly TensorType[], threads: number) {
     unpacked,
     scratch,
     // Hidden packed as [C, N] and as [N, C], the chunk of weight, dLogits, scratch.
-    spans: [c * stride, 4 * n * width, 4 * chunk * width, chunk * stride, threads * scratch],
+    spans: [
+      keepsLogits ? 0 : c * stride,
+      ...[4 * n * width, 4 * chunk * width],
+      keepsLogits ? 0 : chunk * stride,
+      threads * scratch,
+    ],
   };
 }
 
-/** dWeight is added onto a sixth input where there is one (it may be dWeight itself). */
-function gradientCalls({ inputs, outputs, threads, workspace }: LowerArgs): Call[] {
+function gradientCalls({ inputs, outputs, attrs, threads, workspace }: LowerArgs): Call[] {
   const types = inputs.map((i) => i.type);
   const { c, v, stride } = sizesOf(types);
-  const { chunk, gemmBytes, unpacked, scratch: scratchBytes, spans } = gradientSizes(types, threads);
-  const [hiddenT, packed, packedWeight, dLogits, scratch] = cut(workspace.address, spans);
-  if (!hiddenT || !packed || !packedWeight || !dLogits || !scratch) return [];
+  const keepsLogits = attrs.keepLogits === true;
+  const sizes = gradientSizes(types, keepsLogits, threads);
+  const { chunk, gemmBytes, unpacked, scratch: scratchBytes, spans } = sizes;
+  const [hiddenT, packed, packedWeight, chunkLogits, scratch] = cut(workspace.address, spans);
+  if (!hiddenT || !packed || !packedWeight || !chunkLogits || !scratch) return [];
   const [hidden, weight, labels] = [operand(inputs, 0), operand(inputs, 1), operand(inputs, 2)];
-  const [lses, dLogps, base] = [operand(inputs, 3), operand(inputs, 4), inputs[5]];
-  const [dHidden, dWeight] = [operand(outputs, 0), outputs[1]];
+  const [lses, dLogps] = [operand(inputs, 3), operand(inputs, 4)];
+  const base = baseOf(inputs, accumulateOf(attrs), 1);
+  const frozen = attrs.frozen === true;
+  const [dHidden, dWeight] = [operand(outputs, 0), frozen ? undefined : operand(outputs, 1)];
+  const kept = keepsLogits
+    ? { logits: operand(inputs, 5), dLogits: operand(outputs, frozen ? 1 : 2) }
+    : undefined;
   const rowBytes = rowBytesOf(weight.type);
   const rows = rowsOf(hidden.type);
-  const calls = [packHidden(hidden, hiddenT, c, true)];
+  const calls = kept ? [] : [packHidden(hidden, hiddenT, c, true)];
   if (dWeight) calls.push(packHidden(hidden, packed, c, false));
   for (let first = 0; first < v; first += chunk) {
     const count = Math.min(chunk, v - first);
@@ -178,6 +192,8 @@ function gradientCalls({ inputs, outputs, threads, workspace }: LowerArgs): Call
       bytes: bytes * count,
     });
     const weights = { ...part(weight, rowBytes), type: weight.type };
+    const logits = kept && part(kept.logits, stride);
+    const dLogits = kept ? part(kept.dLogits, stride) : chunkLogits;
     const columns = { inner: int(count), rows, first: 0, width: c, transposed: false };
     calls.push(
       packCall(weights, packedWeight, columns, scratch),
@@ -202,19 +218,17 @@ function gradientCalls({ inputs, outputs, threads, workspace }: LowerArgs): Call
           int(scratchBytes),
           int(gemmBytes),
           ...[int(formatOf(weight.type)), int(rowBytes), int(unpacked)],
+          address(logits),
         ],
         reads: [
-          hiddenT,
-          weights,
-          labels,
-          lses,
-          dLogps,
+          ...(logits ? [logits] : [hiddenT, weights]),
+          ...[labels, lses, dLogps],
           ...(dWeight ? [packed] : []),
           ...(base ? [part(base)] : []),
         ],
         writes: [dLogits, scratch, ...(dWeight ? [part(dWeight)] : [])],
         // The logits again, and dWeight.
-        flops: (run) => (dWeight ? 4 : 2) * run.of(rows) * c * count,
+        flops: (run) => ((kept ? 0 : 2) + (dWeight ? 2 : 0)) * run.of(rows) * c * count,
       },
       {
         // dHidden [N, C] += dLogits [N, count] · weight [count, C]; dLogits lie transposed.
@@ -245,7 +259,8 @@ function gradientCalls({ inputs, outputs, threads, workspace }: LowerArgs): Call
 }
 
 const tokenLogProbsGrad: Lowering = {
-  workspace: (inputs, _attrs, threads) => total(gradientSizes(inputs, threads).spans),
+  workspace: (inputs, { keepLogits }, threads) =>
+    total(gradientSizes(inputs, keepLogits === true, threads).spans),
   lower: gradientCalls,
 };
 

@@ -1,7 +1,9 @@
 import { accumulateOf, baseOf } from '../../ops/inputs.ts';
+import type { Attrs } from '../../op.ts';
 import type { TensorType } from '../../shape.ts';
 import type { Dispatch, LowerArgs, Lowering, Operand, Region } from '../dispatch.ts';
 import { cut, cutBytes, groupList, operand } from '../dispatch.ts';
+import { copyUnlessThere } from './layout.ts';
 import { listDispatch } from './list.ts';
 import type { Product } from './matmul.ts';
 import { productDispatch } from './matmul.ts';
@@ -30,13 +32,23 @@ interface Chunk {
   rowsOf(tensor: Region): Region;
 }
 
-function chunksOf(weight: Operand, logits: Region, types: readonly TensorType[]): Chunk[] {
+/** The chunks' logits lie side by side where they are kept, else each where the one before it was. */
+function chunksOf(
+  weight: Operand,
+  logits: Region,
+  keepsLogits: boolean,
+  types: readonly TensorType[],
+): Chunk[] {
   const { n, c, v, chunk } = sizesOf(types);
   return Array.from({ length: Math.ceil(v / chunk) }, (_, i) => {
     const count = Math.min(chunk, v - i * chunk);
     return {
       count,
-      logits: { ...logits, bytes: 4 * n * count },
+      logits: {
+        ...logits,
+        offset: logits.offset + (keepsLogits ? 4 * n * i * chunk : 0),
+        bytes: 4 * n * count,
+      },
       chunks: { ...weight, bytes: 4 * (i + 1) },
       rowsOf: (tensor) => ({ ...tensor, offset: tensor.offset + 4 * i * chunk * c, bytes: 4 * count * c }),
     };
@@ -59,23 +71,24 @@ function constantsOf(types: readonly TensorType[], rows: TensorType, countOf: Lo
 }
 
 /** Logits of a chunk, and the states of the rows. */
-const forwardSizes = (types: readonly TensorType[]): number[] => {
+const forwardSizes = (types: readonly TensorType[], attrs: Attrs): number[] => {
   const { n, logitBytes } = sizesOf(types);
-  return [logitBytes, 32 * n];
+  return [attrs.keepLogits === true ? 0 : logitBytes, 32 * n];
 };
 
 const tokenLogProbs: Lowering = {
-  workspace: (inputs) => cutBytes(forwardSizes(inputs)),
+  workspace: (inputs, attrs) => cutBytes(forwardSizes(inputs, attrs)),
   lower(args) {
     const { inputs, outputs, attrs, workspace, countOf } = args;
     const types = inputs.map((i) => i.type);
     const [hidden, weight, labels] = [operand(inputs, 0), operand(inputs, 1), operand(inputs, 2)];
     const [logps, lses] = [operand(outputs, 0), operand(outputs, 1)];
-    const [logits, states] = cut(workspace, forwardSizes(types));
+    const [logits, states] = cut(workspace, forwardSizes(types, attrs));
     if (!logits || !states || sizesOf(types).n === 0) return [];
     const wanted = attrs.statistics === true;
+    const kept = attrs.keepLogits === true ? operand(outputs, wanted ? 3 : 2) : undefined;
     const constants = { ...constantsOf(types, hidden.type, countOf), STATISTICS: Number(wanted) };
-    return chunksOf(weight, logits, types).flatMap((chunk): Dispatch[] => [
+    return chunksOf(weight, kept ?? logits, kept !== undefined, types).flatMap((chunk): Dispatch[] => [
       logitDispatch(hidden, chunk.rowsOf(weight), chunk, args),
       {
         shader: 'tokenLogProbs',
@@ -93,23 +106,26 @@ const tokenLogProbs: Lowering = {
 };
 
 const tokenLogProbsGrad: Lowering = {
-  workspace: (inputs) => sizesOf(inputs).logitBytes,
+  workspace: (inputs, { keepLogits }) => (keepLogits === true ? 0 : sizesOf(inputs).logitBytes),
   lower(args) {
     const { inputs, outputs, attrs, workspace, countOf } = args;
     const types = inputs.map((i) => i.type);
     const [hidden, weight, labels] = [operand(inputs, 0), operand(inputs, 1), operand(inputs, 2)];
     const [logSums, dLogps] = [operand(inputs, 3), operand(inputs, 4)];
     const base = baseOf(inputs, accumulateOf(attrs), 1);
-    const [dHidden, dWeight] = [operand(outputs, 0), outputs[1]];
+    const frozen = attrs.frozen === true;
+    const [dHidden, dWeight] = [operand(outputs, 0), frozen ? undefined : operand(outputs, 1)];
+    const kept = attrs.keepLogits === true ? operand(outputs, frozen ? 1 : 2) : undefined;
     const { n, c } = sizesOf(types);
     const constants = constantsOf(types, hidden.type, countOf);
-    return chunksOf(weight, workspace, types).flatMap((chunk, i): Dispatch[] => {
+    const chunks = chunksOf(weight, kept ?? workspace, kept !== undefined, types);
+    const gradients = chunks.flatMap((chunk, i): Dispatch[] => {
       const { count, logits } = chunk;
       const rows = chunk.rowsOf(weight);
       const onHidden: Product = { ...plain, m: n, n: c, k: count, rows: hidden.type };
       const onWeight: Product = { ...plain, m: count, n: c, k: n, transposeA: true, inner: hidden.type };
       return [
-        logitDispatch(hidden, rows, chunk, args),
+        ...(kept ? [] : [logitDispatch(hidden, rows, chunk, args)]),
         listDispatch(
           hidden.type,
           countOf,
@@ -138,6 +154,7 @@ const tokenLogProbsGrad: Lowering = {
           : []),
       ];
     });
+    return [...(kept ? copyUnlessThere(operand(inputs, 5), kept, countOf) : []), ...gradients];
   },
 };
 
