@@ -1,17 +1,6 @@
-import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
-import chartsScript from '../../trainer/report/charts.js?raw';
-import { chartGroups, type Chart } from '../../trainer/report/charts.ts';
+import type { Chart } from '../../trainer/report/charts.ts';
 import { compare } from '../../trainer/report/comparison.ts';
-import {
-  formatAlike,
-  formatBytes,
-  formatChange,
-  formatCount,
-  formatDuration,
-  formatNumber,
-  formatPercent,
-} from '../../trainer/report/numbers.ts';
 import {
   emptyRecord,
   recordEvent,
@@ -20,7 +9,6 @@ import {
   type RunRecord,
 } from '../../trainer/report/record.ts';
 import { renderReport } from '../../trainer/report/report.ts';
-import { ticks } from '../../trainer/report/tradeoff.ts';
 import { exampleEvaluation, exampleRecord, exampleStart } from './exampleRun.ts';
 
 /** The page's own markup, without the scripts and styles put into it. */
@@ -175,94 +163,6 @@ describe('renderReport', () => {
   });
 });
 
-describe('chartGroups', () => {
-  it('averages a long run into few points and lets no gap vanish', () => {
-    const record = emptyRecord();
-    for (let step = 1; step <= 10_000; step++) record.lines.push({ step, loss: step === 5000 ? null : step });
-    const [{ x, y }] = chartGroups(record)[0].charts[0].series;
-    expect([x.length, x.at(-1), y[0], y.filter((value) => value === null).length]).toEqual([
-      400, 10_000, 13, 1,
-    ]);
-  });
-
-  it('has every metric of the lines somewhere', () => {
-    const record = exampleRecord();
-    record.lines.push({ step: 121, 'my/metric': 3 });
-    const further = chartGroups(record).find(({ title }) => title === 'Further metrics');
-    expect(further?.charts.map(({ title }) => title)).toEqual([
-      'entropy',
-      'eval_margin',
-      'my/metric',
-      'step_time',
-    ]);
-  });
-
-  it('is logarithmic only over more than two decades, and never with zeros', () => {
-    const scaleOf = (values: number[]) => {
-      const record = emptyRecord();
-      record.lines = values.map((grad_norm, step) => ({ step, grad_norm }));
-      return chartGroups(record)[0].charts[0].scale;
-    };
-    expect([scaleOf([1, 1000]), scaleOf([1, 50]), scaleOf([0, 1000])]).toEqual(['log', 'linear', 'linear']);
-  });
-});
-
-it('charts.js draws each chart it is given a place for, and again when the colours change', () => {
-  const drawn: { width: number; series: number; steps: unknown }[] = [];
-  let destroyed = 0;
-  class uPlot {
-    static join = (tables: number[][][]) => tables[0];
-    constructor(
-      options: {
-        width: number;
-        series: unknown[];
-        scales: { x: { range: (u: unknown, a: number, b: number) => unknown } };
-      },
-      data: number[][],
-    ) {
-      const steps = options.scales.x.range({ data }, data[0][0], data[0][data[0].length - 1]);
-      drawn.push({ width: options.width, series: options.series.length, steps });
-    }
-    destroy() {
-      destroyed++;
-    }
-  }
-  const places = [400, 0].map((clientWidth, i) => ({ clientWidth, getAttribute: () => String(i) }));
-  let resized: (entries: { target: unknown }[]) => void = () => {};
-  let themed = () => {};
-  const chart = { title: '', marks: [], scale: 'linear', percent: false };
-  runInNewContext(chartsScript, {
-    uPlot,
-    matchMedia: () => ({ addEventListener: (_: string, listener: () => void) => (themed = listener) }),
-    getComputedStyle: () => ({ getPropertyValue: () => ' #000' }),
-    setTimeout: (work: () => void) => work(),
-    ResizeObserver: class {
-      constructor(callback: typeof resized) {
-        resized = callback;
-      }
-      observe() {}
-    },
-    document: {
-      documentElement: {},
-      getElementById: () => ({
-        textContent: JSON.stringify([
-          { ...chart, series: [{ label: 'a', colour: 1, x: [5, 10], y: [1, 2] }] },
-          { ...chart, series: [{ label: 'b', colour: 2, x: [0, 20], y: [1, 2] }] },
-        ]),
-      }),
-      querySelectorAll: () => places,
-    },
-  });
-  expect(drawn).toEqual([{ width: 400, series: 2, steps: [0, 20] }]); // the other lies in a closed <details>
-  resized(places.map((target) => ({ target })));
-  expect(drawn).toHaveLength(1); // the same widths
-  places[1].clientWidth = 300;
-  resized([{ target: places[1] }]);
-  expect(drawn.at(-1)?.width).toBe(300);
-  themed();
-  expect([drawn.length, destroyed]).toEqual([4, 2]);
-});
-
 describe('the record', () => {
   it('goes through a checkpoint and a resume', () => {
     const record = exampleRecord();
@@ -303,60 +203,4 @@ it('compare gives standard errors where they can be had', () => {
   expect(total.error).toBeCloseTo(Math.sqrt(13 / 12) / 60, 10); // of 0/60 … 11/60: variance 13/3600, over 12
   expect(readingLevel.error).toBeUndefined(); // all samples have the same
   expect(compare(emptyRecord())).toEqual([]);
-});
-
-describe('numbers', () => {
-  it.each([
-    [0, '0'],
-    [-0, '0'],
-    [0.69314718, '0.6931'],
-    [-18.568901, '-18.57'],
-    [5e-7, '5e-7'],
-    [0.000123456, '1.23e-4'],
-    [0.001, '0.001'],
-    [999.96, '1,000'],
-    [49152, '49,152'],
-    [1.5e12, '1.50e12'],
-    [1e-320, '1e-320'],
-    [NaN, '–'],
-    [-Infinity, '-∞'],
-    [null, '–'],
-    [undefined, '–'],
-  ])('formatNumber(%s) is %s', (value, expected) => {
-    expect(formatNumber(value)).toBe(expected);
-  });
-
-  it('formats what is read together alike', () => {
-    expect(formatAlike([0.41, 0.8, undefined])).toEqual(['0.41', '0.80', '–']);
-    expect(formatAlike([9.1, -34.2718])).toEqual(['9.10', '-34.27']);
-    expect(formatAlike([1e-6, 3])).toEqual(['1e-6', '3']);
-    expect(formatAlike([])).toEqual([]);
-  });
-
-  it('formats changes, percent, bytes, counts and durations', () => {
-    expect([0.12, -3, 0, -0].map(formatChange)).toEqual(['+0.12', '-3', '±0', '±0']);
-    expect([0.612, 1, NaN, null].map(formatPercent)).toEqual(['61.2 %', '100.0 %', '–', '–']);
-    expect([830, 1023, 1024, 13e6, 1.73e9].map(formatBytes)).toEqual([
-      '830 B',
-      '1023 B',
-      '1 KiB',
-      '12.4 MiB',
-      '1.61 GiB',
-    ]);
-    expect([812, 1000, 260_032, 134_515_008, 1.7e9].map(formatCount)).toEqual([
-      '812',
-      '1K',
-      '260K',
-      '135M',
-      '1.7B',
-    ]);
-    expect([0, 7.4, 754, 3723, NaN].map(formatDuration)).toEqual(['0:00', '0:07', '12:34', '1:02:03', '–']);
-  });
-
-  it('puts round ticks around values', () => {
-    expect(ticks([0.41, 0.8], 5)).toEqual([0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]);
-    expect(ticks([0.97, 1], 5, { least: 0, most: 1 }).at(-1)).toBe(1);
-    expect(ticks([0], 5).length).toBeGreaterThan(2);
-    expect(ticks([-3e9], 5).every(Number.isFinite)).toBe(true);
-  });
 });
