@@ -1,8 +1,9 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Watched } from './contention.ts';
+import { watchOthers } from './contention.ts';
 import type { Effort } from './measure.ts';
 import type { Unit } from './measurement.ts';
-import { median, rounded } from './measurement.ts';
+import { UNITS, median, rounded } from './measurement.ts';
 
 /** Options that all measurements have. */
 export interface Common {
@@ -56,8 +57,6 @@ export const STEP_SIZES = [
   ['vocab', 2048],
 ] as const;
 
-const names: Record<Unit, string> = { gflops: 'GFLOP/s', ms: 'ms', pairs_per_second: 'pairs/s' };
-
 /** Measures and prints the median: for people, or as one line of JSON. `toUnit` is given seconds. */
 export async function answer(
   { json, samples: all }: Common,
@@ -69,5 +68,30 @@ export async function answer(
   const samples = seconds.map(toUnit).map(rounded);
   const value = rounded(median(samples));
   const line = all ? { [unit]: value, samples, others: rounded(others) } : { [unit]: value };
-  process.stdout.write(`${json || all ? JSON.stringify(line) : `${value} ${names[unit]}`}\n`);
+  process.stdout.write(`${json || all ? JSON.stringify(line) : `${value} ${UNITS[unit]}`}\n`);
+}
+
+/** What a longer measurement found: one number, and more beside it. */
+export interface Found {
+  readonly value: number;
+  readonly also: Readonly<Record<string, number>>;
+  readonly steps?: readonly number[];
+}
+
+/** As `answer`, for what is measured once. */
+export async function answerOnce(
+  { samples: all }: Common,
+  unit: Unit,
+  measureIt: () => Promise<Found>,
+): Promise<void> {
+  const others = watchOthers();
+  const { value, also, steps = [] } = await measureIt();
+  const more = Object.fromEntries(Object.entries(also).map(([name, number]) => [name, rounded(number)]));
+  const line = all
+    ? {
+        ...{ [unit]: rounded(value), samples: [rounded(value)], others: rounded(others()) },
+        ...{ also: more, steps: steps.map(rounded) },
+      }
+    : { [unit]: rounded(value), ...more };
+  process.stdout.write(`${JSON.stringify(line)}\n`);
 }

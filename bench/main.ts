@@ -5,9 +5,10 @@ import { Profile, WasmDevice } from '../engine/index.ts';
 import type { PageJob } from './browser.ts';
 import { timeInChromium } from './chromium.ts';
 import type { Common } from './commands.ts';
-import { STEP_SIZES, answer, effortOf, measurement, whole } from './commands.ts';
+import { STEP_SIZES, answer, answerOnce, effortOf, measurement, whole } from './commands.ts';
 import type { Watched } from './contention.ts';
-import { watchOthers, watched, watchedAround } from './contention.ts';
+import { watched, watchedAround } from './contention.ts';
+import { timeDecoding } from './decode.ts';
 import type { DpoRun } from './dpo.ts';
 import { dpoSummary, timeDpo } from './dpo.ts';
 import { prepareDpoData } from './dpoData.ts';
@@ -15,8 +16,9 @@ import type { GemmShape } from './gemm.ts';
 import { Gemm, LAYOUTS, gflops } from './gemm.ts';
 import type { StepShape } from './gptStep.ts';
 import { GptStep } from './gptStep.ts';
+import { timeHpo } from './hpoCost.ts';
 import { measure } from './measure.ts';
-import { rounded } from './measurement.ts';
+import { median } from './measurement.ts';
 import type { StepPeer } from './peers/measurePeers.ts';
 import { STEP_PEERS, timePeerGemm, timePeerStep } from './peers/measurePeers.ts';
 import type { Peer } from './peers/packages.ts';
@@ -92,18 +94,40 @@ const dpo = measurement(
   .option('--lora <rank>', 'train adapters of this rank on all linear layers', whole, 0)
   .action(async (options: Common & DpoRun) => {
     await prepareDpoData();
-    const others = watchOthers();
-    const times = await timeDpo(options);
-    const { pairs_per_second: rate = NaN, ...more } = dpoSummary(times, options.batch);
-    const also = Object.fromEntries(Object.entries(more).map(([name, value]) => [name, rounded(value)]));
-    const line = options.samples
-      ? {
-          ...{ pairs_per_second: rounded(rate), samples: [rounded(rate)], others: rounded(others()) },
-          ...{ also, steps: times.steps.map(rounded) },
-        }
-      : { pairs_per_second: rounded(rate), ...also };
-    process.stdout.write(`${JSON.stringify(line)}\n`);
+    await answerOnce(options, 'pairs_per_second', async () => {
+      const times = await timeDpo(options);
+      const { pairs_per_second: value = NaN, ...also } = dpoSummary(times, options.batch);
+      return { value, also, steps: times.steps };
+    });
   });
+
+const hpo = measurement(
+  'hpo',
+  'a step of HPO beside one of its base loss, SmolLM2-135M with adapters of rank 16; times as long',
+  [],
+).action(async (options: Common) => {
+  await prepareDpoData();
+  await answerOnce(options, 'ratio', async () => {
+    const times = await timeHpo(options.threads);
+    const ratios = times.hpo.map((seconds, i) => seconds / (times.base[i] ?? NaN));
+    const also = { base_seconds: median(times.base), hpo_seconds: median(times.hpo) };
+    return { value: median(ratios), also, steps: ratios };
+  });
+});
+
+const decode = measurement(
+  'decode',
+  'greedy decoding of one stream, SmolLM2-135M in float32; tokens a second',
+  [['tokens', 96]],
+).action(async (options: Common & { tokens: number }) => {
+  await prepareDpoData();
+  await answerOnce(options, 'tokens_per_second', async () => {
+    const { tokens, weightBytes, bandwidth } = await timeDecoding(options.threads, options.tokens);
+    const value = 1 / median(tokens);
+    const [read, memory] = [(1e-9 * weightBytes) / median(tokens), 1e-9 * bandwidth];
+    return { value, also: { gb_per_second: read, memory_gb_per_second: memory, share: read / memory } };
+  });
+});
 
 const gpuJs = measurement('gpu.js', 'the same product by gpu.js, as it is configured in Node; GFLOP/s', [
   ['n', 512],
@@ -160,6 +184,6 @@ const program = new Command('bench')
   .option('--rounds <n>', 'how often all is measured, the samples taken together', whole, 2)
   .option('--patience <minutes>', 'how long to wait in all for a quiet machine', Number, 20)
   .action((options: SuiteOptions) => runSuite(options));
-for (const command of [gemm, gptStep, dpo, gpuJs, peerGemm, peerStep, exportStep, exportDpo])
+for (const command of [gemm, gptStep, dpo, hpo, decode, gpuJs, peerGemm, peerStep, exportStep, exportDpo])
   program.addCommand(command);
 await program.parseAsync();

@@ -1,14 +1,21 @@
 /** One thing that the bench measures, as its own command line says it: `gemm --m 1024 …`. */
 export interface Measurement {
   readonly kind:
-    | ('gemm' | 'gpt-step' | 'dpo' | 'gpu.js' | 'peer-gemm' | 'peer-step')
+    | ('gemm' | 'gpt-step' | 'dpo' | 'hpo' | 'decode' | 'gpu.js' | 'peer-gemm' | 'peer-step')
     // Python's.
     | ('torch-gemm' | 'torch-step' | 'trl-dpo');
   /** Options by name, without `--json`. */
   readonly options: Readonly<Record<string, string | number>>;
 }
 
-export type Unit = 'gflops' | 'ms' | 'pairs_per_second';
+export const UNITS = {
+  gflops: 'GFLOP/s',
+  ms: 'ms',
+  pairs_per_second: 'pairs/s',
+  tokens_per_second: 'tokens/s',
+  ratio: '×',
+} as const;
+export type Unit = keyof typeof UNITS;
 
 /** What a measurement's command prints with `--samples`: the median, every sample in its unit, and the noise. */
 export interface Answer extends Partial<Record<Unit, number>> {
@@ -33,8 +40,12 @@ export interface Result extends Measurement {
   readonly steps?: readonly number[] | undefined;
 }
 
-export const unitOf = (answer: Answer): Unit =>
-  answer.gflops !== undefined ? 'gflops' : answer.ms !== undefined ? 'ms' : 'pairs_per_second';
+/** Errors: an answer without one. */
+export function unitOf(answer: Answer): Unit {
+  const unit = (Object.keys(UNITS) as Unit[]).find((name) => answer[name] !== undefined);
+  if (unit === undefined) throw new Error(`an answer without a unit: ${JSON.stringify(answer)}`);
+  return unit;
+}
 
 export const commandLine = ({ kind, options }: Measurement): string[] => [
   kind,

@@ -1,4 +1,4 @@
-import type { Section } from './cells.ts';
+import type { Cell, Section } from './cells.ts';
 import { gemm, gptStep } from './cells.ts';
 import type { Contenders } from './contenders.ts';
 import { dpoSection, peerGemmSection, peerStepSection } from './peerSections.ts';
@@ -76,6 +76,40 @@ const runtimesSection = (runtimes: readonly Runtime[]): Section => ({
   })),
 });
 
+/** What HPO costs beside its base loss, and decoding; nothing where the model is not there. */
+function modelSections({ node: [main], dpo }: Contenders): Section[] {
+  if (main === undefined || !dpo) return [];
+  const fields = (cell: Cell, names: readonly (string | undefined)[]): Cell[] =>
+    names.map((field) => (field === undefined ? cell : { ...cell, field }));
+  return [
+    {
+      title: 'HPO beside its base loss: SmolLM2-135M-Instruct, adapters of rank 16, a step of each in turn',
+      head: ['', 's a pair, DPO', 's a pair, HPO', 'median of the ratios'],
+      rows: [
+        {
+          label: `${main.name}, two threads`,
+          cells: fields({ kind: 'hpo', runtime: main, options: { threads: 2 } }, [
+            ...['base_seconds', 'hpo_seconds'],
+            undefined,
+          ]),
+        },
+      ],
+      once: true,
+    },
+    {
+      title: 'Greedy decoding of one stream: SmolLM2-135M-Instruct in float32',
+      head: ['', 'tokens/s', 'GB/s of weights read', 'GB/s of a sum over memory', 'share'],
+      rows: THREADS.map((threads) => ({
+        label: `${main.name}, ${threads === 1 ? '1 thread' : `${threads} threads`}`,
+        cells: fields({ kind: 'decode', runtime: main, options: { threads } }, [
+          ...[undefined, 'gb_per_second', 'memory_gb_per_second', 'share'],
+        ]),
+      })),
+      once: true,
+    },
+  ];
+}
+
 /** All that a full run measures. */
 export function fullSections(contenders: Contenders): Section[] {
   const { node, others } = contenders;
@@ -85,6 +119,7 @@ export function fullSections(contenders: Contenders): Section[] {
     peerGemmSection(contenders),
     peerStepSection(contenders),
     ...dpoSection(contenders),
+    ...modelSections(contenders),
   ];
 }
 

@@ -76,7 +76,7 @@ async function prepare(sections: readonly Section[]): Promise<void> {
   const main = join('bench', 'build', 'main.mjs');
   const command = (name: string) => promisify(execFile)(process.execPath, [main, name]);
   if (kinds.has('torch-step')) await command('export-step');
-  if (kinds.has('dpo')) await command('export-dpo');
+  if (['dpo', 'hpo', 'decode'].some((kind) => kinds.has(kind as Cell['kind']))) await command('export-dpo');
 }
 
 /** How far two programs' first log-probs may be apart, relatively: bf16 has 8 bits. */
