@@ -1,5 +1,5 @@
 import type { Device, Executable, Program } from '../engine/index.ts';
-import { compile, f32, grad, i32, makePlan, mul } from '../engine/index.ts';
+import { bytesOf, compile, f32, grad, i32, makePlan, mul } from '../engine/index.ts';
 import type { LanguageModel } from '../models/model.ts';
 import type { TokenizedRow } from './data/tokenized.ts';
 import { dropoutSeed } from './dropoutSeed.ts';
@@ -45,17 +45,22 @@ export interface TrainingOptions {
   readonly seed: number;
   /** Compute norms and activations again instead of keeping them. Default true. */
   readonly recompute?: boolean | undefined;
-  /** Compute whole blocks again (GradOptions.recompute); auto: where a step would keep more than MOST_KEPT. */
+  /** Compute whole blocks again (GradOptions.recompute); auto: where a step would keep more than mostKept. */
   readonly checkpoints?: boolean | 'auto' | undefined;
 }
 
-/** Bytes of tensors of one step that are kept before blocks are computed again to save them. */
-const MOST_KEPT = 256 << 20;
+const MIB = 2 ** 20;
+/**
+ * Bytes of tensors of one step that are kept before blocks are computed again to save them: half as many again as the
+ * frozen weights take, while both stay below 2.5 GiB of the 4 GiB that WebAssembly has, and 256 MiB always.
+ */
+const mostKept = (frozenBytes: number): number =>
+  Math.max(256 * MIB, Math.min(1.5 * frozenBytes, 2560 * MIB - frozenBytes));
 /**
  * Bytes that a microbatch's logits may take to be kept for the gradient, which is a quarter of the output head's work:
  * more where adapters are trained than where gradients and moments of a whole model fill the memory.
  */
-const MOST_LOGITS = { adapters: 256 << 20, model: 64 << 20 };
+const MOST_LOGITS = { adapters: 256 * MIB, model: 64 * MIB };
 
 const arenaOf = (program: Program): number =>
   makePlan(program, { workspace: () => 0, alignment: 64 }).arenaBytes;
@@ -110,7 +115,9 @@ export class LossProgram {
         return { outputs, updates: optimizer.accumulate(gradients) };
       });
     const kept = checkpoints === true ? undefined : trace(false);
-    const blocksRecomputed = kept === undefined || (checkpoints === 'auto' && arenaOf(kept) > MOST_KEPT);
+    const frozenBytes = (model.frozen ?? []).reduce((n, { type }) => n + bytesOf(type), 0);
+    const blocksRecomputed =
+      kept === undefined || (checkpoints === 'auto' && arenaOf(kept) > mostKept(frozenBytes));
     const executable = await device.load(blocksRecomputed ? trace(true) : kept);
     const choices = { logitsKept: keepLogits, blocksRecomputed };
     return new LossProgram(loss, executable, drops ? training.seed : undefined, choices);

@@ -260,14 +260,16 @@ describe('Trainer', () => {
       });
       const losses: number[] = [];
       for await (const { metrics } of trainer) losses.push(metrics.loss);
-      const { arena } = trainer.memory;
+      const { arena, logitsKept, blocksRecomputed } = trainer.memory;
       await trainer.dispose();
       await model.dispose();
-      return { losses, arena };
+      return { losses, arena, logitsKept, blocksRecomputed };
     };
     const [kept, again] = [await run(false), await run(true)];
     expect(again.losses).toEqual(kept.losses);
     expect(again.arena).toBeLessThan(kept.arena);
+    expect(kept).toMatchObject({ logitsKept: true, blocksRecomputed: false });
+    expect(again).toMatchObject({ logitsKept: false, blocksRecomputed: true });
   });
 
   it('says what is wrong with settings and data', async () => {
