@@ -4,8 +4,9 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { prefgrad } from '../cli/realCli.ts';
-import { fresh, scratch, writeRows } from './runs.ts';
+import type { Outcome } from './refused.ts';
+import { expectRefused as refused, trainCli } from './refused.ts';
+import { fresh, writeRows } from './runs.ts';
 import { textPairs, writeTinyModel } from './tinyModel.ts';
 
 // Data files of every kind, whole and not, through the command line.
@@ -15,27 +16,13 @@ beforeAll(async () => {
   model = await writeTinyModel(fresh('model'));
 });
 
-/** Trains by DPO for two steps. */
-async function train(data: unknown, keys: Record<string, unknown> = {}) {
-  const path = `${fresh('config')}.yaml`;
-  const outputDir = fresh('out');
-  const config = {
-    ...{ model, data, method: 'dpo', output_dir: outputDir, max_steps: 2, logging_steps: 1 },
-    ...{ threads: 1, per_device_train_batch_size: 2, save_strategy: 'no', ...keys },
-  };
-  writeFileSync(path, JSON.stringify(config));
-  const { code, err } = await prefgrad('train', path);
-  return { code, err: err.replaceAll(`${scratch}/`, ''), outputDir };
-}
-type Outcome = Awaited<ReturnType<typeof train>>;
+const train = (data: unknown, keys: Record<string, unknown> = {}) => trainCli({ model, data, ...keys });
 
-function expectRefused({ code, err, outputDir }: Outcome, message: RegExp): void {
-  const said = err.split('\n').filter((line) => line.startsWith('prefgrad: '));
-  expect(said.length, err).toBe(1);
-  expect(said[0]).toMatch(message);
-  expect(err).not.toContain('loading the model');
-  expect(code).toBe(1);
-  expect(existsSync(outputDir)).toBe(false);
+/** An error before the model is loaded and a folder is made. */
+function expectRefused(outcome: Outcome, message: RegExp): void {
+  refused(outcome, message);
+  expect(outcome.err).not.toContain('loading the model');
+  expect(existsSync(outcome.outputDir)).toBe(false);
 }
 
 function file(ending: string, content: string | Uint8Array): string {
