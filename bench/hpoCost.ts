@@ -35,7 +35,7 @@ export async function timeHpo(threads: number): Promise<HpoCost> {
     const [one, other] = [await base.next(), await hpo.next()];
     if (one.value && other.value) steps.push([one.value, other.value]);
   }
-  for (const run of runs) run.dispose();
+  for (const run of runs) await run.dispose();
   await model.dispose();
   // The first steps are warm-ups.
   const measured = steps.slice(2);
