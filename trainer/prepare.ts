@@ -14,6 +14,7 @@ import { computeRewards } from './rewards/index.ts';
 import type { Inspection } from './rewards/inspect.ts';
 import { inspect } from './rewards/inspect.ts';
 import type { RewardRange } from './runWatch.ts';
+import { expectile } from './rewards/actorWeights.ts';
 import { targetsOf } from './rewards/targets.ts';
 import type { Session } from './session.ts';
 import { ValueHead } from './valueHead.ts';
@@ -30,7 +31,7 @@ export interface Prepared {
   readonly normalization: RewardResult['normalization'];
   /** What the rewards are like, for HPO. */
   readonly inspection?: Inspection;
-  /** The least and the greatest R of the training completions. */
+  /** R of the training completions. */
   readonly rewardRange?: RewardRange;
 }
 
@@ -78,8 +79,9 @@ export async function prepareLoss(
   return {
     loss: makeLoss(config, { valueHead, rewardOf }),
     normalization,
-    inspection: inspect(rows, result, config.hpo),
+    inspection: inspect(rows, result, config),
     rewardRange: {
+      baseline: expectile([...total], config.hpo.tau),
       min: total.reduce((a, b) => Math.min(a, b), Infinity),
       max: total.reduce((a, b) => Math.max(a, b), -Infinity),
     },

@@ -46,7 +46,7 @@ export async function inspectRewards(
     onProgress: ({ done, total: all }) => onEvent({ type: 'progress', phase: 'rewards', done, total: all }),
     onFailure: (failure) => failures.push(failure),
   });
-  return { rows: rows.length, failures, ...inspect(rows, result, config.hpo) };
+  return { rows: rows.length, failures, ...inspect(rows, result, config) };
 }
 
 async function rowsFor(

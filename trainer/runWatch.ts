@@ -14,6 +14,8 @@ export interface RunWarning {
 export interface RewardRange {
   readonly min: number;
   readonly max: number;
+  /** The τ-expectile, where V settles that knows nothing of prompts. */
+  readonly baseline: number;
 }
 
 export interface WatchOptions {
@@ -34,6 +36,8 @@ const CHOSEN_SHARE = 0.1;
 const CLIPPED_SHARE = 0.05;
 /** How far outside the rewards' range the value head's mean lies, in widths of that range. */
 const OUTSIDE = 0.1;
+/** By how much V's distance from the rewards' expectile scales HPO's weights before it is told. */
+const SCALED = 4;
 /** A condition holds in this many logged lines in a row before it is told. */
 const LINES = 2;
 
@@ -48,6 +52,8 @@ const LINES = 2;
  * - `weights_clipped`: 5 % of the actor's weights stand at hpo.weight_clip, so that they no longer tell completions apart.
  * - `value_head`: once the actor loss is on, the mean of V lies outside of all rewards by a tenth of their range: every
  *   advantage has one sign then.
+ * - `value_scale`: the mean of V is off the rewards' τ-expectile by so much that all weights exp(λ(R − V)) are four times
+ *   as large, or as small, as they would be there: γ in effect is another one.
  * - `not_finite`: a metric is NaN or infinite. This one is told at its first line, the others when two lines in a row say it.
  */
 export class RunWatch {
@@ -79,6 +85,7 @@ export class RunWatch {
       ['likelihood', this.#likelihood(line)],
       ['weights_clipped', this.#clipped(line)],
       ['value_head', this.#valueHead(line)],
+      ['value_scale', this.#valueScale(line)],
     ];
     for (const [code, message] of messages) {
       const lines = message === undefined ? 0 : (this.#lines.get(code) ?? 0) + 1;
@@ -139,14 +146,34 @@ export class RunWatch {
     );
   }
 
-  #valueHead(line: MetricsLine): string | undefined {
+  /** The mean of V where the actor loss is on, with the rewards and whether it is outside of them. */
+  #value(line: MetricsLine): (RewardRange & { value: number; outside: boolean }) | undefined {
     const value = line['value/mean'];
     const { rewards, settings } = this.options;
     const { actorWarmupSteps, gamma } = settings.hpo;
     if (!isNumber(value) || !rewards || gamma === 0 || line.step <= actorWarmupSteps) return undefined;
     const { min, max } = rewards;
     const room = OUTSIDE * (max - min);
-    if (room === 0 || (value >= min - room && value <= max + room)) return undefined;
+    return room === 0 ? undefined : { ...rewards, value, outside: value < min - room || value > max + room };
+  }
+
+  #valueScale(line: MetricsLine): string | undefined {
+    const found = this.#value(line);
+    if (found === undefined || found.outside) return undefined;
+    const { lambda, gamma } = this.options.settings.hpo;
+    const scale = Math.exp(lambda * (found.baseline - found.value));
+    if (Math.max(scale, 1 / scale) <= SCALED) return undefined;
+    return (
+      `the value head is off: its mean is ${shown(found.value)}, and that of a settled one about ${shown(found.baseline)}, so that the ` +
+      `actor's weights are ${shown(scale)} times what they would be, as if hpo.gamma ${gamma} were ${shown(gamma * scale)}; ` +
+      'lower hpo.value_learning_rate, or raise hpo.actor_warmup_steps until it has settled'
+    );
+  }
+
+  #valueHead(line: MetricsLine): string | undefined {
+    const found = this.#value(line);
+    if (!found?.outside) return undefined;
+    const { value, min, max } = found;
     return (
       `the value head is far off: its mean is ${shown(value)}, the rewards lie between ${shown(min)} and ${shown(max)}, so that ` +
       'every advantage has the same sign; lower hpo.value_learning_rate, or raise hpo.actor_warmup_steps until it has settled'

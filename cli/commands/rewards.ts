@@ -56,7 +56,7 @@ export async function runRewards(
 }
 
 function inspectionText(found: RewardsInspection): string {
-  const { rewards, weights, failures } = found;
+  const { rewards, weights, pull, failures } = found;
   const head = ['', '', 'count', 'mean', 'sd', 'least', '25 %', 'median', '75 %', 'most', 'spread'];
   const right = [2, 3, 4, 5, 6, 7, 8, 9];
   const parts = [
@@ -75,7 +75,10 @@ function inspectionText(found: RewardsInspection): string {
   if (weights !== undefined)
     parts.push(
       `actor weights before training, with V at ${formatNumber(weights.baseline)}: at most ${formatNumber(weights.largest)}, ` +
-        `as much as ${formatNumber(weights.effective)} of ${found.completions} completions alike, ${(100 * weights.clipped).toFixed(1)} % clipped\n`,
+        `as much as ${formatNumber(weights.effective)} of ${found.completions} completions alike, ${(100 * weights.clipped).toFixed(1)} % clipped\n` +
+        (pull === undefined
+          ? ''
+          : `at a token the actor pulls ${formatNumber(pull)} times as hard as the preference loss at its start\n`),
     );
   const lines = failures.slice(0, SHOWN).map(({ reward, reason }) => `${reward}: ${reason}\n`);
   if (failures.length > SHOWN) lines.push(`… and ${failures.length - SHOWN} more; --json lists all\n`);
@@ -127,6 +130,7 @@ function inspectionJson({
   rewards,
   failures,
   weights,
+  pull,
   warnings,
 }: RewardsInspection): unknown {
   const side = (one: Distribution | undefined) =>
@@ -152,6 +156,7 @@ function inspectionJson({
       }),
     ),
     actor_weights: weights ?? null,
+    actor_pull: pull ?? null,
     failures: failures.map(({ reward, target, reason }) => ({ reward, at: place(target.origin), reason })),
     warnings,
   };

@@ -38,7 +38,15 @@ const work: Work = {
     return { base: 'base' };
   },
   async rewards() {
-    return { rows: 0, completions: 0, rewards: [], failures: [], weights: undefined, warnings: [] };
+    return {
+      rows: 0,
+      completions: 0,
+      rewards: [],
+      failures: [],
+      weights: undefined,
+      pull: undefined,
+      warnings: [],
+    };
   },
   async sweep() {
     return { status: 'done', done: 0, total: 0, results: [], outputs: [] };

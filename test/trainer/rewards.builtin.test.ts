@@ -125,4 +125,23 @@ describe('reading_level', () => {
     expect(equal / cases.length).toBeGreaterThan(0.9);
     expect(near / cases.length).toBeGreaterThan(0.95);
   });
+
+  it('takes the middle of the formulas and other grades', async () => {
+    const readability = await Readability.load();
+    const text = cases[0].text;
+    const [whole, middle] = [readability.grade(text), readability.medianGrade(text) ?? NaN];
+    expect(Number.isInteger(whole)).toBe(true);
+    const range = { name: 'reading_level', easiest: middle - 1, hardest: middle + 3 };
+    expect((await reward({ ...range, grade: 'median' }))(text)).toBeCloseTo(0.75, 12);
+    expect((await reward(range))(text)).toBeCloseTo(Math.min((middle + 3 - (whole ?? NaN)) / 4, 1), 12);
+    // Mostly whole texts: where the consensus is 0 for most, the middle tells them apart.
+    const distinct = (of: (text: string) => unknown) => new Set(cases.map((one) => of(one.text))).size;
+    expect(distinct((one) => readability.medianGrade(one))).toBeGreaterThan(
+      2 * distinct((one) => readability.grade(one)),
+    );
+    expect(readability.medianGrade('373737')).toBeNull();
+    await expect(reward({ name: 'reading_level', easiest: 9, hardest: 4 })).rejects.toThrow(
+      'a hardest grade above easiest',
+    );
+  });
 });

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { inspectRewards } from '../../trainer/rewards.node.ts';
+import { actorPull } from '../../trainer/rewards/actorPull.ts';
 import { actorWeights } from '../../trainer/rewards/actorWeights.ts';
 import { describeReward, type Side } from '../../trainer/rewards/summary.ts';
 import { parseConfig } from '../../trainer/config.ts';
@@ -77,6 +78,28 @@ describe('actorWeights', () => {
   });
 });
 
+describe('actorPull', () => {
+  const hpo = { gamma: 0.5, lambda: 0, tau: 0.7, weightClip: 100, actorReduction: 'tokenMean' } as const;
+  const dpo = { beta: 0.1, lossType: ['sigmoid'], labelSmoothing: 0, hpo };
+
+  it('is the ratio of what the two losses multiply ∇log π(token) by', () => {
+    // A pair of 10 and 40 tokens: β/2 = 0.05 for each token, against γ/2|y| = 0.025 and 0.00625.
+    expect(actorPull([0, 1], [10, 40], dpo)).toBeCloseTo((0.5 + 0.125) / 2, 12);
+    expect(actorPull([0, 1], [10, 40], { ...dpo, lossType: ['kto'] })).toBeCloseTo(4 * 0.3125, 12);
+    const sum = { ...dpo, hpo: { ...hpo, actorReduction: 'sum' as const } };
+    expect(actorPull([0, 1], [10, 40], sum)).toBeCloseTo(5, 12);
+    // V at 0.7, the 0.7-expectile of 0 and 1
+    const weighted = actorPull([0, 1], [10, 40], { ...dpo, hpo: { ...hpo, lambda: 2 } });
+    expect(weighted).toBeCloseTo((0.5 * Math.exp(-1.4) + 0.125 * Math.exp(0.6)) / 2, 9);
+  });
+
+  it('is unknown for other losses, and without β', () => {
+    expect(actorPull([0, 1], [10, 40], { ...dpo, lossType: ['ipo'] })).toBeUndefined();
+    expect(actorPull([0, 1], [10, 40], { ...dpo, lossType: ['sigmoid', 'sft'] })).toBeUndefined();
+    expect(actorPull([0, 1], [10, 40], { ...dpo, beta: 0 })).toBeUndefined();
+  });
+});
+
 describe('inspecting a configuration', () => {
   const rows = textPairs(30).map((row) => ({ ...row, rejected: `${row.rejected} and so on and on` }));
   const prepared = async (name: string, body: string) => {
@@ -102,6 +125,29 @@ describe('inspecting a configuration', () => {
       ...{ code: 'alike', reward: 'profanity' },
       message: 'profanity: 100 % of the completions have the same score, so that it says nothing about them',
     });
+  });
+
+  it('says how hard the actor pulls, and what gamma would be a start', async () => {
+    const { model, data, module } = await prepared('mild', 'return completion.length / 100;');
+    const inspected = (gamma: number) =>
+      inspectRewards(
+        parseConfig(
+          { model, data, method: 'hpo', hpo: { gamma }, rewards: [{ module }] },
+          { source: 'test' },
+        ),
+        { onEvent: () => {} },
+      );
+    const [mild, strong, off] = [await inspected(0.1), await inspected(100), await inspected(0)];
+    expect(strong.pull).toBeCloseTo(1000 * (mild.pull ?? NaN), 6);
+    const codes = (found: typeof mild) => found.warnings.map(({ code }) => code);
+    expect(codes(strong)).toContain('strong');
+    expect(codes(mild)).not.toContain('strong');
+    expect(codes(off)).not.toContain('weak');
+    const advised = /hpo\.gamma ([\d.]+) would make it 0\.3$/.exec(
+      strong.warnings.find(({ code }) => code === 'strong')?.message ?? '',
+    );
+    expect((await inspected(Number(advised?.[1]))).pull).toBeCloseTo(0.3, 1);
+    expect(codes(await inspected(1e-4))).toContain('weak');
   });
 
   it('is a table, or JSON, and counts and lists what has no score', async () => {

@@ -11,7 +11,7 @@ const settings = parseSettings({
   ...{ method: 'hpo', beta: 0.1, rewards: [{ name: 'length' }], hpo: { actor_warmup_steps: 3 } },
 });
 const watching = (usesReference = true) =>
-  new RunWatch({ settings, usesReference, rewards: { min: 0, max: 1 } });
+  new RunWatch({ settings, usesReference, rewards: { min: 0, max: 1, baseline: 0.6 } });
 
 /** The codes that lines with these numbers raise, each with its step. */
 function raised(lines: Omit<MetricsLine, 'step'>[], watch = watching()): [string, number | undefined][] {
@@ -65,7 +65,18 @@ describe('RunWatch', () => {
     expect(raised(times(3, { 'weight/clipped': 0.05 }))).toEqual([]);
     expect(raised(times(6, { 'value/mean': 1.2 }))).toEqual([['value_head', 5]]);
     expect(raised(times(6, { 'value/mean': -0.11 }))).toEqual([['value_head', 5]]);
-    expect(raised(times(6, { 'value/mean': 1.05 }))).toEqual([]);
+    expect(raised(times(6, { 'value/mean': 0.8 }))).toEqual([]);
+  });
+
+  it('of a value head that scales all weights', () => {
+    // exp(5 (0.6 − 0.9)) = 0.22; exp(5 (0.6 − 0.3)) = 4.5
+    expect(raised(times(6, { 'value/mean': 0.9 }))).toEqual([['value_scale', 5]]);
+    const watch = watching();
+    const [warning] = [4, 5].flatMap((step) => watch.see({ step, 'value/mean': 0.3 }));
+    expect(warning?.message).toBe(
+      "the value head is off: its mean is 0.3, and that of a settled one about 0.6, so that the actor's weights are 4.48 times what " +
+        'they would be, as if hpo.gamma 0.5 were 2.24; lower hpo.value_learning_rate, or raise hpo.actor_warmup_steps until it has settled',
+    );
   });
 
   it('of what is not finite at once, with its names', () => {
@@ -163,7 +174,7 @@ describe('a run', () => {
     });
     expect(all.map(({ code }) => code)).toEqual([
       ...['reward_conflict/length', 'reward_clipped/total'],
-      ...['weights_clipped', 'kl', 'likelihood'],
+      ...['weights_clipped', 'value_scale', 'kl', 'likelihood'],
     ]);
     expect(all.find(({ code }) => code === 'weights_clipped')?.step).toBe(2);
   });

@@ -34,7 +34,7 @@ export function actorWeights(
 }
 
 /** The v that minimises Σ |τ − 1(x < v)| (x − v)²: the fixed point of a weighted mean. */
-function expectile(values: readonly number[], tau: number): number {
+export function expectile(values: readonly number[], tau: number): number {
   let v = values.reduce((sum, value) => sum + value, 0) / values.length;
   for (let i = 0; i < 100; i++) {
     let [sum, weight] = [0, 0];

@@ -1,6 +1,6 @@
-import type { HpoSettings } from '../config.ts';
 import type { TokenizedRow } from '../data/tokenized.ts';
 import { completionsOf } from '../data/tokenized.ts';
+import { actorPull, type PullSettings } from './actorPull.ts';
 import { actorWeights, type ActorWeights } from './actorWeights.ts';
 import type { RewardResult } from './compute.ts';
 import { describeReward, type RewardSummary, type Side } from './summary.ts';
@@ -12,12 +12,14 @@ export interface Inspection {
   readonly rewards: readonly RewardSummary[];
   /** What HPO's actor loss would weigh completions by; undefined where none has a total. */
   readonly weights: ActorWeights | undefined;
+  /** `actorPull`; undefined where nothing is known of the preference loss. */
+  readonly pull: number | undefined;
   readonly warnings: readonly RewardWarning[];
 }
 
 /** What a user should look at before training. */
 export interface RewardWarning {
-  readonly code: 'failed' | 'conflict' | 'alike' | 'weights' | 'clipped';
+  readonly code: 'failed' | 'conflict' | 'alike' | 'weights' | 'clipped' | 'weak' | 'strong';
   /** Its reward's name; `total` for their sum. */
   readonly reward: string;
   readonly message: string;
@@ -27,15 +29,18 @@ export interface RewardWarning {
 export function inspect(
   rows: readonly TokenizedRow[],
   { scores, total }: RewardResult,
-  hpo: HpoSettings,
+  settings: PullSettings,
 ): Inspection {
+  const { hpo } = settings;
   const sides = rows.flatMap(sidesOf);
   const each = [...scores].map(([name, values]) => describeReward(name, values, sides));
   const whole = describeReward('total', total, sides);
   const rewards = each.length > 1 ? [...each, whole] : each;
   const weights = whole.failed < sides.length ? actorWeights(total, hpo) : undefined;
-  const warnings = warningsOf(rewards, weights, sides.length, hpo);
-  return { completions: sides.length, rewards, weights, warnings };
+  const tokens = rows.flatMap((row) => completionsOf(row).map(({ ids }) => ids.length));
+  const pull = weights && actorPull(total, tokens, settings);
+  const warnings = [...warningsOf(rewards, weights, sides.length, hpo), ...balance(pull, hpo)];
+  return { completions: sides.length, rewards, weights, pull, warnings };
 }
 
 function sidesOf(row: TokenizedRow, index: number): Side[] {
@@ -56,7 +61,7 @@ function warningsOf(
   rewards: readonly RewardSummary[],
   weights: ActorWeights | undefined,
   completions: number,
-  hpo: HpoSettings,
+  hpo: PullSettings['hpo'],
 ): RewardWarning[] {
   const warnings: RewardWarning[] = [];
   const warn = (code: RewardWarning['code'], reward: string, message: string) =>
@@ -90,4 +95,24 @@ function warningsOf(
       `hpo.weight_clip ${hpo.weightClip} bounds ${(100 * weights.clipped).toFixed(1)} % of the weights; a smaller hpo.lambda leaves their differences whole`,
     );
   return warnings;
+}
+
+/** Pulls of the actor between which both goals were reached (docs/rewards.md). */
+const [WEAK, STRONG] = [0.03, 2];
+
+function balance(pull: number | undefined, { gamma }: PullSettings['hpo']): RewardWarning[] {
+  if (pull === undefined || gamma === 0 || (pull >= WEAK && pull <= STRONG)) return [];
+  const shown = (value: number) => String(Number(value.toPrecision(2)));
+  const what = `at a token, the actor loss pulls ${shown(pull)} times as hard as the preference loss does at its start`;
+  return [
+    pull < WEAK
+      ? {
+          ...{ code: 'weak', reward: 'total' },
+          message: `hpo.gamma ${gamma} may change little: ${what} (its mean is over a completion's tokens, which the preference loss sums); hpo.gamma ${shown((0.3 * gamma) / pull)} would make it 0.3`,
+        }
+      : {
+          ...{ code: 'strong', reward: 'total' },
+          message: `hpo.gamma ${gamma} may cost preference accuracy: ${what}; hpo.gamma ${shown((0.3 * gamma) / pull)} would make it 0.3`,
+        },
+  ];
 }

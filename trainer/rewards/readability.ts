@@ -56,6 +56,14 @@ export class Readability {
     return /\p{Script=Latin}/u.test(text) ? mostFrequent(grades(this.#count(text))) : null;
   }
 
+  /**
+   * The middle of the formulas' grades: a number that changes a little where a text does, while the consensus jumps
+   * between whole grades, and is decided by ties where a text has few sentences. Null as for `grade`.
+   */
+  medianGrade(text: string): number | null {
+    return /\p{Script=Latin}/u.test(text) ? median(formulas(this.#count(text))) : null;
+  }
+
   #count(text: string): Counts {
     const words = split(text);
     const syllables = words.map((word) => this.#syllablesOf(word));
@@ -98,8 +106,8 @@ function round(value: number, decimals = 0): number {
   return Math.floor(value * scale + (value < 0 ? -0.5 : 0.5)) / scale;
 }
 
-/** The formulas' grades in textstat's order, most of them rounded and rounded up. */
-function grades(n: Counts): number[] {
+/** What textstat's formulas say, each rounded as it does. */
+function scores(n: Counts) {
   const perSentence = round(n.words / n.sentences, 1);
   const perWord = round(n.syllables / n.words, 1);
   const kincaid = round(0.39 * perSentence + 11.8 * perWord - 15.59, 1);
@@ -117,12 +125,30 @@ function grades(n: Counts): number[] {
   const weight = (n.linsear.easy + 3 * n.linsear.difficult) / n.linsear.sentences;
   const linsear = (weight <= 20 ? weight - 2 : weight) / 2;
   const fog = round(0.4 * (perSentence + (n.difficultPolysyllables / n.words) * 100), 2);
+  return { kincaid, ease, smog, coleman, automated, daleChall, linsear, fog };
+}
+
+/** The formulas' grades in textstat's order, most of them rounded and rounded up. */
+function grades(n: Counts): number[] {
+  const { kincaid, ease, smog, coleman, automated, daleChall, linsear, fog } = scores(n);
   const both = (value: number) => [Math.trunc(round(value)), Math.trunc(Math.ceil(value))];
   return [
     ...both(kincaid),
     ...easeGrades(ease),
     ...[smog, coleman, automated, daleChall, linsear, fog].flatMap(both),
   ].map((grade) => grade + 0);
+}
+
+/** Those that give a grade; SMOG wants three sentences. */
+function formulas(n: Counts): number[] {
+  const { kincaid, smog, coleman, automated, daleChall, linsear, fog } = scores(n);
+  return [kincaid, coleman, automated, daleChall, linsear, fog, ...(n.sentences < 3 ? [] : [smog])];
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const half = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
 }
 
 /** Grades of Flesch's reading ease; 100 and more count as the hardest, as in textstat. */
