@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { batches, contentHash, Random, sha256 } from '../../trainer/data/index.ts';
+import { contentHash, sha256 } from '../../trainer/data/hash.ts';
+import { batches, Random } from '../../trainer/data/index.ts';
 
 describe('batches', () => {
   const rows = Array.from({ length: 10 }, (_, i) => `row ${i}`);

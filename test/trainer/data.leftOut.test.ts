@@ -2,7 +2,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { PrefgradError } from '../../engine/errors.ts';
-import { describeNotes, parseRows, rowsFromObjects } from '../../trainer/data/index.ts';
+import { parseRows, rowsFromObjects } from '../../trainer/data/index.ts';
+import { describeNotes } from '../../trainer/data/rows.ts';
 import { readRows } from '../../trainer/data/read.node.ts';
 import { folder } from './dataFiles.ts';
 

@@ -7,12 +7,12 @@ import {
   asCompletions,
   asPairs,
   asUnpaired,
-  requireKl,
   rowsFromObjects,
   tokenizeRows,
   type Message,
   type TextTokenizer,
 } from '../../trainer/data/index.ts';
+import { requireKl } from '../../trainer/data/kl.ts';
 import { klPartners } from '../../trainer/data/kl.ts';
 import { readRows } from '../../trainer/data/read.node.ts';
 import { needsShared, shared } from '../shared.ts';

@@ -2,13 +2,10 @@
 export { batches, type Batch, type BatchOptions, type BatchPosition } from './batches.ts';
 export { asCompletions, asPairs, asUnpaired } from './convert.ts';
 export { encodeRow, type TextTokenizer } from './encode.ts';
-export { contentHash, sha256 } from './hash.ts';
-export { requireKl } from './kl.ts';
 export { parseRows, rowsFromObjects } from './parse.ts';
 export { Random } from './random.ts';
 export { rowsFromFile } from './read.ts';
-export { blobSource, memorySource, type FileSource } from '../../models/files/source.ts';
-export { describeNotes, place } from './rows.ts';
+export { blobSource, type FileSource } from '../../models/files/source.ts';
 export type {
   CompletionRow,
   Content,
