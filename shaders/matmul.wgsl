@@ -22,8 +22,11 @@ override HAS_BASE: bool = false;
 /// Sums of each row of A [M] (1), of each column of B [N] (2), or none.
 override SUMS: u32 = 0u;
 override HAS_SUMS_BASE: bool = false;
-/// Sizes are not multiples of the tile: what is read beyond them counts as 0, and nothing is written there.
-override EDGE: bool = true;
+/// Rows, columns or what is summed over may not fill their last tile: what is read beyond them counts as 0, and nothing
+/// is written there.
+override ROW_EDGE: bool = true;
+override COLUMN_EDGE: bool = true;
+override INNER_EDGE: bool = true;
 
 const TILE = 64u;
 const DEPTH = 16u;
@@ -35,13 +38,13 @@ var<workgroup> aTile: array<Quad, DEPTH * QUADS>;
 var<workgroup> bTile: array<Quad, DEPTH * QUADS>;
 
 fn aAt(row: u32, k: u32, rows: u32, inner: u32) -> f32 {
-  if (EDGE && (row >= rows || k >= inner)) { return 0.0; }
+  if ((ROW_EDGE && row >= rows) || (INNER_EDGE && k >= inner)) { return 0.0; }
   if (TRANSPOSE_A) { return a[k * M + row]; }
   return a[row * K + k];
 }
 
 fn bAt(k: u32, column: u32, inner: u32) -> f32 {
-  if (EDGE && (column >= N || k >= inner)) { return 0.0; }
+  if ((COLUMN_EDGE && column >= N) || (INNER_EDGE && k >= inner)) { return 0.0; }
   if (TRANSPOSE_B) { return b[column * K + k]; }
   return b[k * N + column];
 }
@@ -56,7 +59,7 @@ fn finishOne(row: u32, column: u32, sum: f32) {
 
 fn finish(row: u32, column: u32, rows: u32, totals: vec4f) {
   for (var j = 0u; j < 4u; j++) {
-    if (EDGE && (row >= rows || column + j >= N)) { return; }
+    if ((ROW_EDGE && row >= rows) || (COLUMN_EDGE && column + j >= N)) { return; }
     finishOne(row, column + j, totals[j]);
   }
 }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Variable, compile, i32, reshape } from '../../engine/index.ts';
+import { Variable, compile, f32, i32, linear, product, reshape } from '../../engine/index.ts';
 import { ReferenceDevice } from '../../engine/reference/device.ts';
 import type { WebGpuDevice } from '../../engine/webgpu/device.ts';
 import { ops } from '../../engine/ops/index.ts';
@@ -8,6 +8,7 @@ import {
   drawWeights,
   named,
   poison,
+  random,
   reductionLength,
   relativeError,
   runOnce,
@@ -33,6 +34,35 @@ describe.skipIf(noWebGpu !== '')(`every shader agrees with the reference backend
     expect([...(y ?? [])]).toEqual(numbers);
     device.free(variable);
   });
+
+  // [rows, columns, depth] of a product: each alone is no multiple of the tile's.
+  for (const [m, n, k] of [
+    [70, 128, 32],
+    [64, 73, 32],
+    [64, 128, 41],
+  ] as const)
+    it(`products ${m} × ${n} × ${k}, of whose rows or depth not all are true`, async () => {
+      const types = {
+        a: f32([m, k], 'rows'),
+        b: f32([n, k]),
+        c: f32([k, m], 'depth'),
+        d: f32([k, n], 'depth'),
+      };
+      const program = compile('products', types, ({ a, b, c, d }) => ({
+        outputs: { y: linear(a, b), z: product(c, d, true) },
+      }));
+      const next = random(m);
+      const draw = (count: number) => Float32Array.from({ length: count }, () => next() - 0.5);
+      const inputs = {
+        ...{ a: draw((m - 2) * k), b: draw(n * k) },
+        ...{ c: draw((k - 3) * m), d: draw((k - 3) * n) },
+      };
+      const want = await runOnce(reference, program, inputs);
+      await poison(device);
+      const got = await runOnce(device, program, inputs);
+      for (const [name, numbers] of Object.entries(want))
+        expect(relativeError(got[name] ?? [], numbers), name).toBeLessThan(1e-5);
+    });
 
   for (const op of ops.filter((o) => o.samples.length > 0))
     op.samples.forEach((sample, s) => {

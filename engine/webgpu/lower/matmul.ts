@@ -63,7 +63,6 @@ export function productDispatch(
   const matrices = typeof capabilities.products === 'object';
   const entry = few ? (transposeB ? 'alongRows' : 'alongColumns') : matrices ? 'matrices' : 'tiled';
   const depth = matrices ? MATRIX_STEP : DEPTH;
-  const counted = rows?.rows !== undefined || inner?.rows !== undefined;
   return {
     shader: 'matmul',
     entry,
@@ -75,7 +74,9 @@ export function productDispatch(
       ...{ HAS_BIAS: Number(bias !== undefined), HAS_BASE: Number(base !== undefined) },
       ...(sums ? { SUMS: sums.of === 'a' ? 1 : 2, HAS_SUMS_BASE: Number(sums.base !== undefined) } : {}),
       ...(entry === 'alongRows' ? { TEAM } : {}),
-      EDGE: Number(counted || m % TILE > 0 || n % TILE > 0 || k % depth > 0),
+      ROW_EDGE: Number(rows?.rows !== undefined || m % TILE > 0),
+      COLUMN_EDGE: Number(n % TILE > 0),
+      INNER_EDGE: Number(inner?.rows !== undefined || k % depth > 0),
     },
     reads: {
       ...{ a, b },
