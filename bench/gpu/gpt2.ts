@@ -4,7 +4,7 @@ import { createModel } from '../../models/registry.ts';
 import { parseSettings } from '../../trainer/config.ts';
 import type { TokenizedRow } from '../../trainer/data/tokenized.ts';
 import { sft } from '../../trainer/losses/sft.ts';
-import { Trainer } from '../../trainer/trainer.ts';
+import { TrainingLoop } from '../../trainer/trainingLoop.ts';
 
 /** A GPT-2 and a batch of `batch` sequences of `length` tokens. */
 export interface Gpt2Step {
@@ -43,7 +43,7 @@ export function gpt2Trainer(
     readonly recompute?: boolean;
   },
   token: () => number,
-): Promise<Trainer> {
+): Promise<TrainingLoop> {
   const rows = Array.from({ length: batch }, (_, i): TokenizedRow => {
     const ids = Array.from({ length: length - 1 }, token);
     return {
@@ -52,7 +52,7 @@ export function gpt2Trainer(
       origin: { file: 'bench', line: i + 1 },
     };
   });
-  return Trainer.create({
+  return TrainingLoop.create({
     ...{ model, device, rows, recompute, loss: sft(), referenceOf: () => [] },
     settings: parseSettings({ method: 'sft', per_device_train_batch_size: batch, max_steps: steps }),
   });
