@@ -150,6 +150,20 @@ describe('inspecting a configuration', () => {
     expect(codes(await inspected(1e-4))).toContain('weak');
   });
 
+  it('says where the actor never comes on', async () => {
+    const { model, data, module } = await prepared('late', 'return completion.length / 100;');
+    const codes = async (hpo: Record<string, number>) => {
+      const given = { model, data, method: 'hpo', max_steps: 20, hpo, rewards: [{ module }] };
+      const found = await inspectRewards(parseConfig(given, { source: 'test' }), { onEvent: () => {} });
+      return found.warnings.flatMap(({ code, message }) => (code === 'off' ? [message] : []));
+    };
+    expect(await codes({ actor_warmup_steps: 20 })).toEqual([
+      'hpo.actor_warmup_steps 20 leaves none of the 20 steps to the actor loss: rewards change nothing; lower it',
+    ]);
+    expect(await codes({ actor_warmup_steps: 19 })).toEqual([]);
+    expect(await codes({ gamma: 0 })).toEqual([]);
+  });
+
   it('is a table, or JSON, and counts and lists what has no score', async () => {
     const bad = JSON.stringify(rows[4].chosen);
     const { model, data, module } = await prepared(

@@ -1,3 +1,4 @@
+import { optimizerSteps, type TrainSettings } from '../config.ts';
 import type { TokenizedRow } from '../data/tokenized.ts';
 import { completionsOf } from '../data/tokenized.ts';
 import { actorPull, type PullSettings } from './actorPull.ts';
@@ -19,7 +20,7 @@ export interface Inspection {
 
 /** What a user should look at before training. */
 export interface RewardWarning {
-  readonly code: 'failed' | 'conflict' | 'alike' | 'weights' | 'clipped' | 'weak' | 'strong';
+  readonly code: 'failed' | 'conflict' | 'alike' | 'weights' | 'clipped' | 'weak' | 'strong' | 'off';
   /** Its reward's name; `total` for their sum. */
   readonly reward: string;
   readonly message: string;
@@ -29,7 +30,7 @@ export interface RewardWarning {
 export function inspect(
   rows: readonly TokenizedRow[],
   { scores, total }: RewardResult,
-  settings: PullSettings,
+  settings: TrainSettings,
 ): Inspection {
   const { hpo } = settings;
   const sides = rows.flatMap(sidesOf);
@@ -39,7 +40,12 @@ export function inspect(
   const weights = whole.failed < sides.length ? actorWeights(total, hpo) : undefined;
   const tokens = rows.flatMap((row) => completionsOf(row).map(({ ids }) => ids.length));
   const pull = weights && actorPull(total, tokens, settings);
-  const warnings = [...warningsOf(rewards, weights, sides.length, hpo), ...balance(pull, hpo)];
+  const { total: steps } = optimizerSteps(settings, rows.length);
+  const warnings = [
+    ...warningsOf(rewards, weights, sides.length, hpo),
+    ...balance(pull, hpo),
+    ...warmup(steps, hpo),
+  ];
   return { completions: sides.length, rewards, weights, pull, warnings };
 }
 
@@ -114,5 +120,15 @@ function balance(pull: number | undefined, { gamma }: PullSettings['hpo']): Rewa
           ...{ code: 'strong', reward: 'total' },
           message: `hpo.gamma ${gamma} may cost preference accuracy: ${what}; hpo.gamma ${shown((0.3 * gamma) / pull)} would make it 0.3`,
         },
+  ];
+}
+
+function warmup(steps: number, { gamma, actorWarmupSteps }: TrainSettings['hpo']): RewardWarning[] {
+  if (gamma === 0 || actorWarmupSteps < steps) return [];
+  return [
+    {
+      ...{ code: 'off', reward: 'total' },
+      message: `hpo.actor_warmup_steps ${actorWarmupSteps} leaves none of the ${steps} steps to the actor loss: rewards change nothing; lower it`,
+    },
   ];
 }
