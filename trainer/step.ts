@@ -45,7 +45,7 @@ export interface TrainingOptions {
   readonly seed: number;
   /** Compute norms and activations again instead of keeping them. Default true. */
   readonly recompute?: boolean | undefined;
-  /** Compute whole blocks again (GradOptions.recompute); auto: where a step would keep more than mostKept. */
+  /** Compute whole blocks again (GradOptions.recompute); auto: where a step would keep more than mostKept without, its logits computed again too. */
   readonly checkpoints?: boolean | 'auto' | undefined;
 }
 
@@ -65,6 +65,12 @@ const MOST_LOGITS = { adapters: 256 * MIB, model: 64 * MIB };
 const arenaOf = (program: Program): number =>
   makePlan(program, { workspace: () => 0, alignment: 64 }).arenaBytes;
 
+/** What of a step is kept for the gradient, or computed again. */
+export interface StepChoices {
+  readonly logitsKept: boolean;
+  readonly blocksRecomputed: boolean;
+}
+
 /** The program of one microbatch: forward, loss, and with an optimizer its gradients added to the sums. */
 export class LossProgram {
   private constructor(
@@ -73,7 +79,7 @@ export class LossProgram {
     /** Seeds the model's dropout; undefined where nothing is dropped. */
     private readonly seed: number | undefined,
     /** What was chosen to save time or memory. */
-    readonly choices: { readonly logitsKept: boolean; readonly blocksRecomputed: boolean },
+    readonly choices: StepChoices,
   ) {}
 
   get arenaBytes(): number {
@@ -97,10 +103,14 @@ export class LossProgram {
     };
     const logitBytes = 4 * capacity.labels * (model.head.tensor.shape[0] ?? 0);
     const mostLogits = model.frozen === undefined ? MOST_LOGITS.model : MOST_LOGITS.adapters;
-    const keepLogits = optimizer !== undefined && checkpoints !== true && logitBytes <= mostLogits;
+    const fastest = {
+      logitsKept: optimizer !== undefined && logitBytes <= mostLogits,
+      blocksRecomputed: false,
+    };
+    const smallest = { logitsKept: false, blocksRecomputed: true };
     const own = prefixed(loss.inputTypes(capacity));
     const name = optimizer ? 'train' : 'evaluate';
-    const trace = (blocks: boolean) =>
+    const trace = ({ logitsKept: keepLogits, blocksRecomputed }: StepChoices) =>
       compile(name, { ...types, ...own }, (inputs) => {
         const scored = logProbs(model, inputs, { statistics: loss.usesStatistics, keepLogits });
         const { referenceLogps, lengths, weight } = inputs;
@@ -110,16 +120,19 @@ export class LossProgram {
         const gradients = grad(
           mul(graph.loss, weight),
           optimizer.parameters.map((p) => p.variable.tensor),
-          { recompute: blocks ? 'blocks' : recompute },
+          { recompute: blocksRecomputed ? 'blocks' : recompute },
         );
         return { outputs, updates: optimizer.accumulate(gradients) };
       });
-    const kept = checkpoints === true ? undefined : trace(false);
+    let choices: StepChoices = checkpoints === true ? smallest : fastest;
+    let program = trace(choices);
     const frozenBytes = (model.frozen ?? []).reduce((n, { type }) => n + bytesOf(type), 0);
-    const blocksRecomputed =
-      kept === undefined || (checkpoints === 'auto' && arenaOf(kept) > mostKept(frozenBytes));
-    const executable = await device.load(blocksRecomputed ? trace(true) : kept);
-    const choices = { logitsKept: keepLogits, blocksRecomputed };
+    for (const next of checkpoints === 'auto' ? [{ ...fastest, logitsKept: false }, smallest] : []) {
+      if (arenaOf(program) <= mostKept(frozenBytes)) break;
+      choices = next;
+      program = trace(choices);
+    }
+    const executable = await device.load(program);
     return new LossProgram(loss, executable, drops ? training.seed : undefined, choices);
   }
 

@@ -73,12 +73,13 @@ describe('adapters on weights in blocks', () => {
         rows: long,
         keys: { optim: 'adamw' },
       });
-      const { total, arena, gradients } = loop.memory;
+      const { total, arena, gradients, ...choices } = loop.memory;
       loop.dispose();
       free(lora);
       expect(gradients).toBeLessThan(20 << 20);
       expect(arena).toBeLessThan(150 << 20);
       expect(total).toBeLessThan(300 << 20);
+      expect(choices).toMatchObject({ logitsKept: false, blocksRecomputed: true });
     },
   );
 });
