@@ -1,3 +1,4 @@
+import { bfloat16ToFloat32, toBfloat16 } from './bfloat16.ts';
 import { PrefgradError } from './errors.ts';
 import type { BlockFormat } from './blocks.ts';
 import type { Program } from './compile.ts';
@@ -57,6 +58,23 @@ export function checkWritten({ name, type }: Variable, numbers: InputNumbers | U
       `${name} is ${format(type)}, got ${numbers.length} ${numbers instanceof Uint8Array ? 'bytes' : 'numbers'}`,
     );
 }
+
+/** A tensor's numbers in a device's memory, or the bytes of its blocks. */
+export type KeptNumbers = Float32Array | Int32Array | Uint16Array | Uint8Array;
+
+/** Numbers as a device keeps them: those of bf16 as patterns, rounded to nearest, in all of its words. */
+export function encode<N extends ArrayLike<number>>(type: TensorType, numbers: N): N | Uint16Array {
+  if (type.dtype !== 'bf16') return numbers;
+  const patterns = new Uint16Array(bytesOf(type) / 2);
+  for (let i = 0; i < numbers.length; i++) patterns[i] = toBfloat16(numbers[i]);
+  return patterns;
+}
+
+/** The first `n` numbers of what a device keeps, as a copy. */
+export const decode = ({ dtype }: TensorType, kept: KeptNumbers, n: number): Float32Array =>
+  dtype === 'bf16' && kept instanceof Uint16Array
+    ? bfloat16ToFloat32(kept.subarray(0, n))
+    : Float32Array.from(kept.subarray(0, n));
 
 /** True rows of each count, as the inputs of a run give them. Errors name the input. */
 export function countsOf(

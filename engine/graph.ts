@@ -55,6 +55,8 @@ export function applyAll<A extends Attrs>(op: Op<A>, inputs: readonly Tensor[], 
   inputs.forEach((t, i) => {
     if (t.type.blocks !== undefined && op.unpacks?.includes(i) !== true)
       throw new ShapeError(`${op.name}: takes no input in blocks, got ${format(t.type)}; unpack it`);
+    if (t.type.dtype === 'bf16' && op.widens?.includes(i) !== true)
+      throw new ShapeError(`${op.name}: takes no input of bf16, got ${format(t.type)}`);
   });
   const types = op.shape(
     inputs.map((t) => t.type),

@@ -11,7 +11,7 @@ export * from './ops/index.ts';
 export { makePlan } from './plan.ts';
 export { ReferenceDevice } from './reference/device.ts';
 export type { DType, TensorType } from './shape.ts';
-export { bytesOf, f32, format, i32, sizeOf, stored } from './shape.ts';
+export { bf16, bytesOf, f32, format, i32, sizeOf, stored } from './shape.ts';
 export { WasmDevice } from './wasm/device.ts';
 export type { WasmOptions } from './wasm/device.ts';
 export type { KernelTime, ProfiledRun, ProfileSummary } from './wasm/profile.ts';

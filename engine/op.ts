@@ -64,6 +64,8 @@ export interface Op<A extends Attrs = Attrs> {
   internal?(attrs: A): readonly number[];
   /** Inputs that may be stored in blocks: its kernels unpack them. */
   readonly unpacks?: readonly number[];
+  /** Inputs that may be bf16: its kernels widen them. */
+  readonly widens?: readonly number[];
   /** Computing it again takes little time beside what keeping its outputs takes of memory. */
   readonly cheap?: boolean;
   /** The outputs are the inputs' bytes under another shape: no kernel runs. */

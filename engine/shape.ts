@@ -2,8 +2,11 @@ import type { BlockFormat } from './blocks.ts';
 import { blockBytes, blockFormats } from './blocks.ts';
 import { ShapeError } from './errors.ts';
 
-/** f32 for everything that is computed with; i32 for ids, positions and segment tables. */
-export type DType = 'f32' | 'i32';
+/**
+ * f32 for everything that is computed with; i32 for ids, positions and segment tables; bf16 for what is kept between
+ * runs in half the memory: ops that `widen` an input compute with it in float32.
+ */
+export type DType = 'f32' | 'i32' | 'bf16';
 
 /**
  * What is known of a tensor before a program runs. `shape[0]` is a capacity where `rows` is set: the count of
@@ -20,18 +23,24 @@ export interface TensorType {
 /** Number of elements. */
 export const sizeOf = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1);
 
-export const bytesOf = ({ shape, blocks }: TensorType): number =>
-  blocks === undefined ? 4 * sizeOf(shape) : blockBytes(blocks, sizeOf(shape));
+/** Whole words of 4 bytes, but for blocks. */
+export function bytesOf({ shape, dtype, blocks }: TensorType): number {
+  const size = sizeOf(shape);
+  if (blocks !== undefined) return blockBytes(blocks, size);
+  return dtype === 'bf16' ? 4 * Math.ceil(size / 2) : 4 * size;
+}
 
 export const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((d, i) => d === b[i]);
 
 export const f32 = (shape: readonly number[], rows?: string): TensorType => ({ shape, dtype: 'f32', rows });
 export const i32 = (shape: readonly number[], rows?: string): TensorType => ({ shape, dtype: 'i32', rows });
+export const bf16 = (shape: readonly number[]): TensorType => ({ shape, dtype: 'bf16' });
+
+const arrays = { f32: Float32Array, i32: Int32Array, bf16: Uint16Array } as const;
 
 /** The kind of array that holds a tensor's numbers. */
-export const arrayOf = ({ dtype }: TensorType): Int32ArrayConstructor | Float32ArrayConstructor =>
-  dtype === 'i32' ? Int32Array : Float32Array;
+export const arrayOf = ({ dtype }: TensorType): (typeof arrays)[DType] => arrays[dtype];
 
 /** A matrix whose numbers are stored in blocks. Errors: rows that are no whole blocks. */
 export function stored(shape: readonly [number, number], blocks: BlockFormat): TensorType {
@@ -41,10 +50,11 @@ export function stored(shape: readonly [number, number], blocks: BlockFormat): T
   return { ...f32(shape), blocks };
 }
 
-/** `[12, 64]`, or `[12 tokens, 64]` where the first dimension is a capacity. */
+/** `[12, 64]`, or `[12 tokens, 64]` where the first dimension is a capacity; `[12, 64] of bf16`. */
 export function format(type: TensorType): string {
   const dims = type.shape.map((d, i) => (i === 0 && type.rows ? `${d} ${type.rows}` : `${d}`));
-  return `[${dims.join(', ')}]${type.blocks ? ` of ${type.blocks}` : ''}`;
+  const storage = type.blocks ?? (type.dtype === 'bf16' ? type.dtype : undefined);
+  return `[${dims.join(', ')}]${storage ? ` of ${storage}` : ''}`;
 }
 
 /** The shape of one run: the capacity replaced by the run's count. */

@@ -7,6 +7,9 @@
 /// HYPER_FIELDS of engine/ops/optimizer.ts.
 @group(0) @binding(5) var<storage, read> hyper: array<f32>;
 @group(0) @binding(6) var<storage, read> gradScale: array<f32>;
+/// The moments where they are bf16: four numbers in two words.
+@group(0) @binding(16) var<storage, read_write> packed1: array<vec2u>;
+@group(0) @binding(17) var<storage, read_write> packed2: array<vec2u>;
 
 /// Whether the weight decay applies to this parameter.
 override DECAY: bool = false;
@@ -19,10 +22,32 @@ const EPSILON = 4u;
 const CORRECTION1 = 5u;
 const CORRECTION2 = 6u;
 const ALPHA = 7u;
+const ROUNDING_SEED = 8u;
 
 fn decay() -> f32 {
   if (DECAY) { return hyper[WEIGHT_DECAY]; }
   return 0.0;
+}
+
+fn unpackPairs(pairs: vec2u) -> vec4f {
+  return bitcast<vec4f>(vec4u(pairs.x << 16u, pairs.x & 0xffff0000u, pairs.y << 16u, pairs.y & 0xffff0000u));
+}
+
+/// Rounds each number to one of its neighbours in bf16 by 16 random bits (roundRandomly of engine/bfloat16.ts).
+fn packPairs(x: vec4f, random: vec4u) -> vec2u {
+  let bits = bitcast<vec4u>(x) + random;
+  return (bits.xz >> vec2u(16u)) | (bits.yw & vec2u(0xffff0000u));
+}
+
+/// 32 random bits for each element of vector i.
+fn randomAt(i: u32) -> vec4u {
+  let first = 4u * i * INDEX_FACTOR + u32(hyper[ROUNDING_SEED]) * SEED_FACTOR;
+  return vec4u(
+    counterHash(first),
+    counterHash(first + INDEX_FACTOR),
+    counterHash(first + 2u * INDEX_FACTOR),
+    counterHash(first + 3u * INDEX_FACTOR),
+  );
 }
 
 /// AdamW (Loshchilov & Hutter, arXiv 1711.05101): moment1 is m, moment2 is v.
@@ -31,10 +56,30 @@ fn adamw(list: List) {
   let i = listVector(list);
   if (i >= arrayLength(&param)) { return; }
   let g = grad[i] * gradScale[0];
-  let m = fma(vec4f(hyper[BETA1]), moment1[i], (1.0 - hyper[BETA1]) * g);
-  let v = fma(vec4f(hyper[BETA2]), moment2[i], (1.0 - hyper[BETA2]) * g * g);
+  let m = nextMean(moment1[i], g);
+  let v = nextSquare(moment2[i], g, hyper[BETA2]);
   moment1[i] = m;
   moment2[i] = v;
+  adamwStep(i, m, v);
+}
+
+@compute @workgroup_size(THREADS)
+fn adamwBf16(list: List) {
+  let i = listVector(list);
+  if (i >= arrayLength(&param)) { return; }
+  let g = grad[i] * gradScale[0];
+  let m = nextMean(unpackPairs(packed1[i]), g);
+  let v = nextSquare(unpackPairs(packed2[i]), g, hyper[BETA2]);
+  let random = randomAt(i);
+  packed1[i] = packPairs(m, random & vec4u(0xffffu));
+  packed2[i] = packPairs(v, random >> vec4u(16u));
+  adamwStep(i, m, v);
+}
+
+fn nextMean(m: vec4f, g: vec4f) -> vec4f { return fma(vec4f(hyper[BETA1]), m, (1.0 - hyper[BETA1]) * g); }
+fn nextSquare(v: vec4f, g: vec4f, kept: f32) -> vec4f { return fma(vec4f(kept), v, (1.0 - kept) * g * g); }
+
+fn adamwStep(i: u32, m: vec4f, v: vec4f) {
   let rate = hyper[LEARNING_RATE];
   let root = sqrt(v) / sqrt(hyper[CORRECTION2]) + hyper[EPSILON];
   param[i] -= fma(vec4f(rate * decay()), param[i], rate / hyper[CORRECTION1] * m / root);
@@ -45,11 +90,24 @@ fn adamw(list: List) {
 fn rmsprop(list: List) {
   let i = listVector(list);
   if (i >= arrayLength(&param)) { return; }
-  let d = fma(vec4f(decay()), param[i], grad[i] * gradScale[0]);
-  let v = fma(vec4f(hyper[ALPHA]), moment1[i], (1.0 - hyper[ALPHA]) * d * d);
+  let d = decayedGradient(i);
+  let v = nextSquare(moment1[i], d, hyper[ALPHA]);
   moment1[i] = v;
-  param[i] -= hyper[LEARNING_RATE] * d / (sqrt(v) + hyper[EPSILON]);
+  rmspropStep(i, d, v);
 }
+
+@compute @workgroup_size(THREADS)
+fn rmspropBf16(list: List) {
+  let i = listVector(list);
+  if (i >= arrayLength(&param)) { return; }
+  let d = decayedGradient(i);
+  let v = nextSquare(unpackPairs(packed1[i]), d, hyper[ALPHA]);
+  packed1[i] = packPairs(v, randomAt(i) & vec4u(0xffffu));
+  rmspropStep(i, d, v);
+}
+
+fn decayedGradient(i: u32) -> vec4f { return fma(vec4f(decay()), param[i], grad[i] * gradScale[0]); }
+fn rmspropStep(i: u32, d: vec4f, v: vec4f) { param[i] -= hyper[LEARNING_RATE] * d / (sqrt(v) + hyper[EPSILON]); }
 
 /// Plain gradient descent; the weight decay is added to the gradient.
 @compute @workgroup_size(THREADS)

@@ -1,4 +1,4 @@
-import type { Device, Executable, Hyper, Tensor, Update } from '../engine/index.ts';
+import type { Device, Executable, Hyper, MomentType, Tensor, Update } from '../engine/index.ts';
 import {
   Variable,
   add,
@@ -24,7 +24,14 @@ export interface OptimizerOptions {
   readonly epsilon: number;
   /** Each group's global gradient norm is clipped to this; 0 for no clipping. */
   readonly maxGradNorm: number;
+  /** How the moments are kept. */
+  readonly state: MomentType;
+  /** Seeds the rounding of moments in bf16. */
+  readonly seed: number;
 }
+
+/** Numbers below 2^24, each step's another. */
+const roundingSeed = (seed: number, step: number): number => (Math.imul(seed, 65537) + step) & 0xffffff;
 
 /** Parameters that share a learning rate and a gradient norm. */
 export interface ParameterGroup {
@@ -57,12 +64,13 @@ export class Optimizer {
       name,
       slots: parameters.map((parameter) => {
         const { variable } = parameter;
+        const momentType = { ...variable.type, dtype: options.state };
         return {
           parameter,
           gradient: new Variable(`${variable.name}.gradient`, variable.type),
           moments: Array.from(
             { length: momentsOf[options.name] },
-            (_, i) => new Variable(`${variable.name}.moment${i + 1}`, variable.type),
+            (_, i) => new Variable(`${variable.name}.moment${i + 1}`, momentType),
           ),
         };
       }),
@@ -135,7 +143,7 @@ export class Optimizer {
   async step(learningRates: Readonly<Record<string, number>>): Promise<Record<string, number>> {
     if (this.#executable === undefined) throw new Error('the optimizer is not loaded on a device');
     this.steps++;
-    const { weightDecay, beta1, beta2, epsilon } = this.options;
+    const { weightDecay, beta1, beta2, epsilon, seed } = this.options;
     const hyper: Partial<Hyper> = {
       weightDecay,
       beta1,
@@ -144,6 +152,7 @@ export class Optimizer {
       correction1: 1 - beta1 ** this.steps,
       correction2: 1 - beta2 ** this.steps,
       alpha: 0.99,
+      roundingSeed: roundingSeed(seed, this.steps),
     };
     const inputs = Object.fromEntries(
       this.#groups.map(({ name }) => [

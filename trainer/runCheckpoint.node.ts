@@ -34,7 +34,10 @@ export async function checkpointRun(
   loop: TrainingLoop,
   { window, record, rows, seconds, best }: RunParts,
 ): Promise<{ path: string; bytes: number }> {
-  const entries = loop.state.map((v) => ({ ...savedTensor(v, session), dtype: 'F32' as const }));
+  const entries = loop.state.map((v) => ({
+    ...savedTensor(v, session),
+    dtype: v.type.dtype === 'bf16' ? ('BF16' as const) : ('F32' as const),
+  }));
   const { path, manifest } = await writeCheckpoint(
     config.outputDir,
     loop.position.step,

@@ -5,8 +5,9 @@ import type { TrainingPosition } from './trainingLoop.ts';
 
 /** What of a run's settings a resumed one must share, or its numbers would not be the same run's. */
 function fingerprint(settings: TrainConfig, rows: number) {
-  const { method, perDeviceTrainBatchSize, gradientAccumulationSteps, trainSamplingStrategy, seed, optim } =
+  const { method, perDeviceTrainBatchSize, gradientAccumulationSteps, trainSamplingStrategy, seed } =
     settings;
+  const { optim, optimStateDtype } = settings;
   return {
     method: method === 'hpo' ? `hpo on ${settings.hpo.base}` : method,
     loss_type: settings.lossType.join(', '),
@@ -15,7 +16,7 @@ function fingerprint(settings: TrainConfig, rows: number) {
     gradient_accumulation_steps: gradientAccumulationSteps,
     train_sampling_strategy: trainSamplingStrategy,
     seed,
-    optim,
+    optim: optimStateDtype === 'float32' ? optim : `${optim} with state in ${optimStateDtype}`,
     lora: settings.lora === null ? 'none' : JSON.stringify(settings.lora),
   };
 }

@@ -101,6 +101,8 @@ export class TrainingLoop {
       beta2: settings.adamBeta2,
       epsilon: settings.adamEpsilon,
       maxGradNorm: settings.maxGradNorm,
+      state: settings.optimStateDtype === 'bfloat16' ? 'bf16' : 'f32',
+      seed: settings.seed,
     });
     const sequences = rows.map((row) => loss.sequence(row));
     const capacity = capacityOf(sequences, settings.perDeviceTrainBatchSize);

@@ -1,6 +1,7 @@
 import type { Tensor } from '../graph.ts';
 import { apply } from '../graph.ts';
 import type { Op } from '../op.ts';
+import { uniformAt } from './counterHash.ts';
 import { defined, expectType, one } from './inputs.ts';
 
 interface DropoutAttrs {
@@ -9,14 +10,6 @@ interface DropoutAttrs {
   readonly p: number;
   /** Tells one dropout of a program from another. */
   readonly salt: number;
-}
-
-/** A uniform number in [0, 1) from a counter: PCG's output permutation on element index, seed and salt. */
-export function uniformAt(index: number, seed: number, salt: number): number {
-  let x = (Math.imul(index, 747796405) + Math.imul(seed, 277803737) + Math.imul(salt, 0x9e3779b9)) | 0;
-  x = Math.imul(x ^ (x >>> 16), 0x7feb352d);
-  x = Math.imul(x ^ (x >>> 15), 0x846ca68b);
-  return ((x ^ (x >>> 16)) >>> 8) / 2 ** 24;
 }
 
 export const dropoutOp: Op<DropoutAttrs> = {

@@ -1,5 +1,5 @@
 import type { Device, Executable, InputNumbers, MemoryUse, Numbers } from '../backend.ts';
-import { checkWritten, countsOf } from '../backend.ts';
+import { checkWritten, countsOf, decode, encode } from '../backend.ts';
 import type { BlockFormat } from '../blocks.ts';
 import { blockFormats, unpackBlocks } from '../blocks.ts';
 import type { Program } from '../compile.ts';
@@ -9,6 +9,7 @@ import type { Tensor, Variable } from '../graph.ts';
 import { isInput } from '../graph.ts';
 import type { Value } from '../op.ts';
 import { accumulateOf, baseOf } from '../ops/inputs.ts';
+import type { TensorType } from '../shape.ts';
 import { sizeOf, trueShape } from '../shape.ts';
 import { countUses } from '../simplify.ts';
 
@@ -24,7 +25,7 @@ export class ReferenceDevice implements Device {
     checkWritten(variable, numbers);
     const { blocks } = variable.type;
     const plain = blocks && numbers instanceof Uint8Array ? unpackBlocks(blocks, numbers) : numbers;
-    this.#variables.set(variable, Float64Array.from(plain));
+    this.#variables.set(variable, asKept(variable.type, plain));
   }
 
   read(variable: Variable): Promise<Float64Array> {
@@ -70,7 +71,7 @@ export class ReferenceDevice implements Device {
     for (const variable of variablesOf(program))
       values.set(variable.tensor.key, { shape: variable.type.shape, data: this.#value(variable) });
     for (const [name, t] of Object.entries(program.inputs))
-      values.set(t.key, { shape: trueShape(t.type, counts), data: Float64Array.from(given[name] ?? []) });
+      values.set(t.key, { shape: trueShape(t.type, counts), data: asKept(t.type, given[name] ?? []) });
 
     const roots = [...Object.values(program.outputs), ...program.updates.map((u) => u.value)];
     const uses = countUses(program.nodes, roots);
@@ -103,6 +104,12 @@ export class ReferenceDevice implements Device {
       this.#variables.set(variable, valueOf(value).data.slice());
     return outputs;
   }
+}
+
+/** Numbers as they are, but for those of bf16, which lose their last bits. */
+function asKept(type: TensorType, numbers: InputNumbers | Uint8Array): Float64Array {
+  const kept = encode(type, numbers);
+  return Float64Array.from(kept instanceof Uint16Array ? decode(type, kept, numbers.length) : kept);
 }
 
 function addTo(y: Value | undefined, base: Value | undefined): void {

@@ -1,5 +1,5 @@
-import type { Device, Executable, InputNumbers, MemoryUse } from '../backend.ts';
-import { checkWritten, countsOf } from '../backend.ts';
+import type { Device, Executable, InputNumbers, KeptNumbers, MemoryUse } from '../backend.ts';
+import { checkWritten, countsOf, decode, encode } from '../backend.ts';
 import type { BlockFormat } from '../blocks.ts';
 import { blockFormats, unpackBlocks } from '../blocks.ts';
 import type { Program } from '../compile.ts';
@@ -104,7 +104,7 @@ export class WasmDevice implements Device {
 
   write(variable: Variable, numbers: InputNumbers | Uint8Array): void {
     checkWritten(variable, numbers);
-    this.#view(this.#spanOf(variable), variable.type).set(numbers);
+    this.#view(this.#spanOf(variable), variable.type).set(encode(variable.type, numbers));
   }
 
   async read(variable: Variable): Promise<Float32Array> {
@@ -114,7 +114,9 @@ export class WasmDevice implements Device {
     await this.#queue;
     const view = this.#view(span, variable.type);
     const { blocks } = variable.type;
-    return blocks && view instanceof Uint8Array ? unpackBlocks(blocks, view) : Float32Array.from(view);
+    return blocks && view instanceof Uint8Array
+      ? unpackBlocks(blocks, view)
+      : decode(variable.type, view, sizeOf(variable.type.shape));
   }
 
   free(variable: Variable): void {
@@ -169,7 +171,9 @@ export class WasmDevice implements Device {
     for (const variable of variablesOf(program)) this.#spanOf(variable);
     const { linked, records, stamps } = (loaded.linked ??= this.#link(loaded));
     for (const [name, { type }] of Object.entries(program.inputs))
-      this.#at(plan, { kind: 'input', offset: plan.inputs[name] ?? NaN }, type).set(inputs[name] ?? []);
+      this.#at(plan, { kind: 'input', offset: plan.inputs[name] ?? NaN }, type).set(
+        encode(type, inputs[name] ?? []),
+      );
     const words = new Int32Array(this.memoryObject.buffer, records.address, linked.words.length);
     for (const at of linked.recordAt) words[at] = 0;
     for (const { word, rows, times } of linked.counts) words[word] = (counts.get(rows) ?? 0) * times;
@@ -185,18 +189,18 @@ export class WasmDevice implements Device {
     return Object.fromEntries(
       Object.entries(program.outputs).map(([name, { type }]) => {
         const view = this.#at(plan, plan.outputs[name], type);
-        return [name, Float32Array.from(view.subarray(0, sizeOf(trueShape(type, counts))))];
+        return [name, decode(type, view, sizeOf(trueShape(type, counts)))];
       }),
     );
   }
 
-  #view(span: Span, type: TensorType): Float32Array | Int32Array | Uint8Array {
-    if (type.blocks !== undefined)
-      return new Uint8Array(this.memoryObject.buffer, span.address, bytesOf(type));
-    return new (arrayOf(type))(this.memoryObject.buffer, span.address, sizeOf(type.shape));
+  #view(span: Span, type: TensorType): KeptNumbers {
+    const array = type.blocks === undefined ? arrayOf(type) : Uint8Array;
+    const length = bytesOf(type) / array.BYTES_PER_ELEMENT;
+    return new array(this.memoryObject.buffer, span.address, length);
   }
 
-  #at(plan: Plan, place: Place | undefined, type: TensorType): Float32Array | Int32Array | Uint8Array {
+  #at(plan: Plan, place: Place | undefined, type: TensorType): KeptNumbers {
     if (place === undefined) throw new PrefgradError('a tensor of the program has no place');
     const address = addressOf(plan, place, this.#layout);
     return this.#view({ address, bytes: bytesOf(type) }, type);

@@ -1,5 +1,5 @@
 import type { Device, Executable, InputNumbers, MemoryUse, Numbers } from '../backend.ts';
-import { checkWritten, countsOf } from '../backend.ts';
+import { checkWritten, countsOf, encode } from '../backend.ts';
 import type { Program } from '../compile.ts';
 import { variablesOf } from '../compile.ts';
 import { PrefgradError } from '../errors.ts';
@@ -94,7 +94,8 @@ export class WebGpuDevice implements Device {
     checkWritten(variable, numbers);
     this.#health.check();
     const { buffer, offset } = this.#slotOf(variable, this.#pools.written);
-    this.gpu.queue.writeBuffer(buffer, offset, arrayOf(variable.type).from(numbers));
+    const { type } = variable;
+    this.gpu.queue.writeBuffer(buffer, offset, arrayOf(type).from(encode(type, numbers)));
   }
 
   async read(variable: Variable): Promise<Numbers> {

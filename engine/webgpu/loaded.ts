@@ -1,4 +1,5 @@
 import type { InputNumbers, Numbers } from '../backend.ts';
+import { encode } from '../backend.ts';
 import type { Plan } from '../plan.ts';
 import type { TensorType } from '../shape.ts';
 import { arrayOf, bytesOf, sizeOf, trueShape } from '../shape.ts';
@@ -74,7 +75,7 @@ export class LoadedProgram {
     const host = this.#host;
     new Uint32Array(host, 0, MOST_COUNTS).set(this.#countNames.map((name) => counts.get(name) ?? 0));
     for (const [name, { type }] of Object.entries(program.inputs)) {
-      new (arrayOf(type))(host, COUNT_BYTES + (offsets[name] ?? 0)).set(inputs[name] ?? []);
+      new (arrayOf(type))(host, COUNT_BYTES + (offsets[name] ?? 0)).set(encode(type, inputs[name] ?? []));
     }
     this.device.queue.writeBuffer(this.#step, 0, host);
   }

@@ -1,3 +1,4 @@
+import { decode } from '../backend.ts';
 import { PrefgradError } from '../errors.ts';
 import type { Span } from '../freeList.ts';
 import { FreeList } from '../freeList.ts';
@@ -29,7 +30,7 @@ export function storageBuffer(device: GPUDevice, bytes: number, what: string): G
 /** `n` numbers of a tensor, from its bytes. */
 export function numbersIn(bytes: ArrayBuffer, at: number, type: TensorType, n: number): Float32Array {
   const numbers = new (arrayOf(type))(bytes, at, n);
-  return numbers instanceof Float32Array ? numbers : Float32Array.from(numbers);
+  return numbers instanceof Float32Array ? numbers : decode(type, numbers, n);
 }
 
 interface Slab {

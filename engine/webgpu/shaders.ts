@@ -52,7 +52,15 @@ export interface Declared {
 
 const DECLARATION =
   /@group\(0\)\s*@binding\((\d+)\)\s*var<storage,\s*(read|read_write)>\s*(\w+)\s*:\s*array<(\w+(?:<\w+>)?)>;/g;
-const STRIDES: Readonly<Record<string, number>> = { f32: 4, i32: 4, u32: 4, vec4f: 16, vec2f: 8, vec4u: 16 };
+const STRIDES: Readonly<Record<string, number>> = {
+  f32: 4,
+  i32: 4,
+  u32: 4,
+  vec4f: 16,
+  vec2f: 8,
+  vec2u: 8,
+  vec4u: 16,
+};
 
 /** The storage bindings of a file, by name. */
 export function declarationsOf(file: ShaderFile): ReadonlyMap<string, Declared> {

@@ -1,6 +1,7 @@
 import { isBlockFormat, minimumOf, scaleOf, unpackBlocks, type BlockFormat } from '../../engine/blocks.ts';
 import { float16Values } from '../../engine/float16.ts';
-import { bfloat16ToFloat32, float16ToFloat32 } from './halfFloats.ts';
+import { bfloat16ToFloat32 } from '../../engine/bfloat16.ts';
+import { float16ToFloat32 } from './halfFloats.ts';
 import { storages, type GgufType } from './ggufTypes.ts';
 import type { Bytes } from './source.ts';
 

@@ -1,7 +1,7 @@
 import { float16Values } from '../../engine/float16.ts';
 
 /**
- * Float16 (IEEE 754 binary16) and bfloat16 as 16-bit patterns, to and from float32.
+ * Float16 (IEEE 754 binary16) as 16-bit patterns, to and from float32.
  * Narrowing rounds to the nearest, ties to even, as PyTorch does.
  */
 
@@ -19,22 +19,6 @@ export function float16ToFloat32(patterns: Uint16Array): Float32Array {
   const values = new Float32Array(patterns.length);
   for (let i = 0; i < patterns.length; i++) values[i] = table[patterns[i]];
   return values;
-}
-
-/** Widens bfloat16 patterns; exact. */
-export function bfloat16ToFloat32(patterns: Uint16Array): Float32Array {
-  const values = new Float32Array(patterns.length);
-  const bits = new Uint32Array(values.buffer);
-  for (let i = 0; i < patterns.length; i++) bits[i] = patterns[i] << 16;
-  return values;
-}
-
-/** The bfloat16 pattern nearest to a float32 value. */
-export function toBfloat16(value: number): number {
-  scratchFloat[0] = value;
-  const bits = scratchBits[0];
-  if ((bits & 0x7fffffff) > 0x7f800000) return (bits >>> 16) | 0x40; // NaN stays NaN, quiet
-  return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
 }
 
 /** The float16 pattern nearest to a float32 value; beyond ±65,519.99 it is ±infinity. */

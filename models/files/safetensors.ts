@@ -1,5 +1,6 @@
 import { PrefgradError } from '../../engine/errors.ts';
-import { bfloat16ToFloat32, float16ToFloat32 } from './halfFloats.ts';
+import { bfloat16ToFloat32 } from '../../engine/bfloat16.ts';
+import { float16ToFloat32 } from './halfFloats.ts';
 import { findDuplicateKey, isJsonObject, kindOf, parseJsonObject } from './json.ts';
 import { checkRange, decodeUtf8, type Bytes, type FileSource } from './source.ts';
 

@@ -1,5 +1,6 @@
+import { toBfloat16 } from '../../engine/bfloat16.ts';
 import { PrefgradError } from '../../engine/errors.ts';
-import { toBfloat16, toFloat16 } from './halfFloats.ts';
+import { toFloat16 } from './halfFloats.ts';
 import type { FileSink } from './source.ts';
 
 export type WrittenDtype = 'F32' | 'F16' | 'BF16';

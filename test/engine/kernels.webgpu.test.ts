@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Variable, compile, f32, i32, linear, product, reshape } from '../../engine/index.ts';
+import { Variable, bf16, compile, f32, i32, linear, product, reshape } from '../../engine/index.ts';
 import { ReferenceDevice } from '../../engine/reference/device.ts';
 import type { WebGpuDevice } from '../../engine/webgpu/device.ts';
 import { ops } from '../../engine/ops/index.ts';
@@ -63,6 +63,13 @@ describe.skipIf(noWebGpu !== '')(`every shader agrees with the reference backend
       for (const [name, numbers] of Object.entries(want))
         expect(relativeError(got[name] ?? [], numbers), name).toBeLessThan(1e-5);
     });
+
+  it('numbers of bf16 come back rounded to nearest', async () => {
+    const variable = new Variable('odd', bf16([5]));
+    device.write(variable, [1 + 2 ** -9, -3.5, 0, 1e30, 1 + 2 ** -7 + 2 ** -8]);
+    expect([...(await device.read(variable))]).toEqual([1, -3.5, 0, 2 ** 92 * 202, 1 + 2 ** -6]);
+    device.free(variable);
+  });
 
   for (const op of ops.filter((o) => o.samples.length > 0))
     op.samples.forEach((sample, s) => {

@@ -8,7 +8,7 @@ import { add, affine, exp, mul } from '../../engine/ops/elementwise.ts';
 import { reshape } from '../../engine/ops/layout.ts';
 import { sum } from '../../engine/ops/reduce.ts';
 import type { TensorType } from '../../engine/shape.ts';
-import { f32, i32, sizeOf, trueShape } from '../../engine/shape.ts';
+import { bf16, f32, i32, sizeOf, trueShape } from '../../engine/shape.ts';
 
 /** A seeded uniform generator (mulberry32). */
 export function random(seed: number): () => number {
@@ -22,7 +22,11 @@ export function random(seed: number): () => number {
 }
 
 export const typeOf = (s: SampleInput): TensorType =>
-  s.int !== undefined || s.dtype === 'i32' ? i32(s.shape, s.rows) : f32(s.shape, s.rows);
+  s.int !== undefined || s.dtype === 'i32'
+    ? i32(s.shape, s.rows)
+    : s.dtype === 'bf16'
+      ? bf16(s.shape)
+      : f32(s.shape, s.rows);
 
 export const countsOfSample = (sample: Sample): Map<string, number> =>
   new Map(Object.entries(sample.counts ?? {}));

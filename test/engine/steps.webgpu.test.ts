@@ -53,7 +53,7 @@ describe.skipIf(noWebGpu !== '')(`two thousand steps on WebGPU ${noWebGpu}`, () 
     );
     const program = compile(
       'step',
-      { x: f32([8, 3], 'rows'), y: f32([8, 1], 'rows'), hyper: f32([8]) },
+      { x: f32([8, 3], 'rows'), y: f32([8, 1], 'rows'), hyper: f32([9]) },
       (t) => {
         const parameters = slots.map(([p]) => p?.tensor).filter((p) => p !== undefined);
         const [w1, b1, w2, b2] = parameters;

@@ -148,7 +148,7 @@ function agreement(openDevice: () => Promise<Device>): void {
           (_, i) => new Variable(`${p.variable.name}.${i}`, p.variable.type),
         ),
       );
-      const program = compile('step', { ...types, hyper: f32([8]) }, (given) => {
+      const program = compile('step', { ...types, hyper: f32([9]) }, (given) => {
         const { loss } = forward(given);
         const grads = grad(
           loss,

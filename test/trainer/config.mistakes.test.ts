@@ -125,6 +125,7 @@ describe('contradictions', () => {
     ],
     [{ method: 'dpo', warmup_steps: 5, warmup_ratio: 0.1 }, 'warmup_steps and warmup_ratio: both are given'],
     [{ method: 'dpo', optim: 'sgd', adam_beta1: 0.5 }, 'adam_beta1: belongs to AdamW, but optim is sgd'],
+    [{ method: 'dpo', optim: 'sgd', optim_state_dtype: 'bfloat16' }, 'optim_state_dtype: optim sgd keeps no'],
     [{ method: 'kto', loss_type: 'sigmoid' }, 'loss_type: sigmoid is no loss of method kto'],
     [{ method: 'dpo', loss_type: 'sigmoit' }, 'did you mean sigmoid?'],
   ])('%j', (keys, sentence) => {

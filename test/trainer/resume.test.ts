@@ -30,6 +30,9 @@ const cases: Record<string, () => Record<string, unknown>> = {
     hpo: { actor_warmup_steps: 3, value_dropout: 0.2, value_learning_rate: 0.01 },
     rewards: [{ name: 'length', normalize: 'standardize' }],
   }),
+  'DPO, AdamW with moments in bfloat16': () => ({
+    ...{ ...common(), method: 'dpo', optim_state_dtype: 'bfloat16' },
+  }),
   'DPO, SGD': () => ({ ...common(), method: 'dpo', optim: 'sgd', learning_rate: 0.5 }),
   'SFT, RMSprop': () => ({ ...common(), method: 'sft', optim: 'rmsprop', gradient_accumulation_steps: 3 }),
   'KTO in file order': () => ({

@@ -48,6 +48,8 @@ export function contradictions(settings: TrainSettings, given: GivenSettings): s
       mistakes.push(`${toSnake(key)}: belongs to AdamW, but optim is ${settings.optim}; leave it out`);
     }
   }
+  if (settings.optim === 'sgd' && said('optimStateDtype'))
+    mistakes.push('optim_state_dtype: optim sgd keeps no state; leave it out');
   if (said('evalSteps') && settings.evalStrategy !== 'steps') {
     mistakes.push(`eval_steps: needs eval_strategy: steps, but that is ${settings.evalStrategy}`);
   }

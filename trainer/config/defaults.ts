@@ -26,6 +26,7 @@ export const commonDefaults = {
   numTrainEpochs: 3,
   maxSteps: -1,
   optim: 'adamw',
+  optimStateDtype: 'float32',
   lrSchedulerType: 'linear',
   warmupSteps: 0,
   warmupRatio: 0,

@@ -160,6 +160,7 @@ function complete(given: GivenSettings, whole: boolean, mistakes: string[]): Tra
     numTrainEpochs: merged.numTrainEpochs,
     maxSteps: merged.maxSteps,
     optim: merged.optim,
+    optimStateDtype: merged.optimStateDtype,
     learningRate: merged.learningRate,
     lrSchedulerType: merged.lrSchedulerType,
     warmupSteps: given.warmupSteps ?? given.warmupRatio ?? merged.warmupSteps,

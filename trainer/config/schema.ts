@@ -186,6 +186,8 @@ export const settingsShape = {
       z.enum(['adamw', 'rmsprop', 'sgd']),
     )
     .describe(listed(Object.keys(optimizers))),
+  /** What AdamW's two moments, or RMSprop's one, are kept in. */
+  optimStateDtype: oneOf(['float32', 'bfloat16']),
   learningRate: nonNegative(),
   lrSchedulerType: oneOf(['linear', 'cosine', 'constant', 'constant_with_warmup']),
   /** Whole steps, or below 1 a share of all steps (see `warmupStepCount`). */

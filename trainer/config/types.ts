@@ -90,6 +90,15 @@ export interface TrainSettings extends LossSettings {
   maxSteps: number;
 
   optim: 'adamw' | 'rmsprop' | 'sgd';
+  /**
+   * What AdamW's two moments, or RMSprop's one, are kept in. bfloat16 halves them: a full fine-tuning of SmolLM2-135M
+   * takes 1.68 GiB instead of 2.18. Updates are computed in float32, and what is kept is rounded at random, since v
+   * would stall if it were rounded to nearest (MomentType of engine/ops/optimizer.ts); seeds still decide every bit.
+   * What it costs, measured: 12 steps of DPO on SmolLM2-135M had losses within 6e-6 of float32's; after 200 steps of
+   * HPO on examples/stories (three seeds) the held-out loss was 0.436 both ways and the accuracy 87.5 % for 88.6 %,
+   * one or two pairs of 120, where seeds differ by nine; the update itself takes up to a tenth longer.
+   */
+  optimStateDtype: 'float32' | 'bfloat16';
   learningRate: number;
   /** `constant` has no warm-up, as in Transformers. */
   lrSchedulerType: 'linear' | 'cosine' | 'constant' | 'constant_with_warmup';

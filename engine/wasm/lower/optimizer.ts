@@ -8,7 +8,9 @@ const update = (kernel: string): Lowering => ({
   lower({ inputs, outputs, attrs }) {
     const tensors = [...inputs, ...outputs].map((t) => address(t));
     const fields = [...tensors, elementsOf(operand(inputs, 0).type), flag(attrs.decay === true)];
-    return [{ kernel, fields, reads: inputs, writes: outputs }];
+    return [
+      { kernel: attrs.state === 'bf16' ? `${kernel}Bf16` : kernel, fields, reads: inputs, writes: outputs },
+    ];
   },
 });
 

@@ -1,5 +1,5 @@
 import { loopsOver } from '../../loops.ts';
-import { sizeOf, stridesOf } from '../../shape.ts';
+import { bytesOf, f32, sizeOf, stridesOf } from '../../shape.ts';
 import type { TensorType } from '../../shape.ts';
 import type { Dispatch, LowerArgs, Lowering, Operand } from '../dispatch.ts';
 import { numberAttr, operand } from '../dispatch.ts';
@@ -17,9 +17,11 @@ export const fillDispatch = (y: Operand, VALUE: number, countOf: CountOf): Dispa
     writes: { y },
   });
 
-/** Copies the true rows of x to y, of the same shape. */
-export const copyDispatch = (x: Operand, y: Operand, countOf: CountOf): Dispatch =>
-  listDispatch(y.type, countOf, { shader: 'layout', entry: 'copy', reads: { x }, writes: { y } });
+/** Copies the true rows of x to y, of the same shape, word by word. */
+export function copyDispatch(x: Operand, y: Operand, countOf: CountOf): Dispatch {
+  const words = y.type.dtype === 'bf16' ? f32([bytesOf(y.type) / 4]) : y.type;
+  return listDispatch(words, countOf, { shader: 'layout', entry: 'copy', reads: { x }, writes: { y } });
+}
 
 /** Puts `x` where the result goes, unless it lies there already. */
 export const copyUnlessThere = (x: Operand, y: Operand, countOf: CountOf): Dispatch[] =>

@@ -11,12 +11,14 @@ const update = (entry: 'adamw' | 'rmsprop' | 'sgd', moments: number): Lowering =
     const state = [operand(inputs, 0), ...inputs.slice(2, 2 + moments)];
     const [param, grad] = [operand(outputs, 0), operand(inputs, 1)];
     const [hyper, gradScale] = [operand(inputs, 2 + moments), operand(inputs, 3 + moments)];
-    const written = Object.fromEntries(outputs.slice(1).map((moment, i) => [`moment${i + 1}`, moment]));
+    const packed = attrs.state === 'bf16';
+    const moment = packed ? 'packed' : 'moment';
+    const written = Object.fromEntries(outputs.slice(1).map((to, i) => [`${moment}${i + 1}`, to]));
     return [
       ...state.flatMap((old, i) => copyUnlessThere(old, operand(outputs, i), countOf)),
       listDispatch(param.type, countOf, {
         shader: 'optimizer',
-        entry,
+        entry: packed ? `${entry}Bf16` : entry,
         constants: { DECAY: Number(attrs.decay === true) },
         reads: { grad, hyper, gradScale },
         writes: { param, ...written },

@@ -1,12 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { bfloat16ToFloat32, toBfloat16 } from '../../../engine/bfloat16.ts';
 import { PrefgradError } from '../../../engine/errors.ts';
-import {
-  bfloat16ToFloat32,
-  float16ToFloat32,
-  float16Value,
-  toBfloat16,
-  toFloat16,
-} from '../../../models/files/halfFloats.ts';
+import { float16ToFloat32, float16Value, toFloat16 } from '../../../models/files/halfFloats.ts';
 import { openSafetensors } from '../../../models/files/safetensors.ts';
 import { writeSafetensors, type SafetensorsEntry } from '../../../models/files/safetensorsWriter.ts';
 import { memorySink, memorySource } from '../../../models/files/source.ts';
