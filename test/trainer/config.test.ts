@@ -176,7 +176,7 @@ describe('rewards', () => {
         ),
       ).rewards,
     ).toEqual([
-      { ...plain, name: 'readingLevel' },
+      { ...plain, name: 'readingLevel', options: { easiest: 4, hardest: 9, grade: 'consensus' } },
       {
         ...{ ...plain, name: 'length', weight: -2, normalize: 'standardize' },
         options: { target: 20, unit: 'words', penalize: 'both' },
