@@ -4,6 +4,7 @@ import { ReferenceDevice, WasmDevice } from '../../engine/index.ts';
 import { openSafetensors } from '../../models/files/safetensors.ts';
 import { openFileSource } from '../../models/files/source.node.ts';
 import { dpo } from '../../trainer/losses/dpo.ts';
+import { noWebGpu, openWebGpu } from '../engine/webgpu.ts';
 import { fresh, runTraining, writeRows } from './runs.ts';
 import { textPairs, tinyModel, tokenPairs, writeTinyModel } from './tinyModel.ts';
 import { bitsOf, numbersOf, openLoop } from './tinyRun.ts';
@@ -54,6 +55,16 @@ describe('moments in bfloat16', () => {
       const reference = await trained(new ReferenceDevice(), { optim, ...bf16 });
       expect(farthest(reference.losses, half.losses)).toBeLessThan(2e-4);
     });
+
+  it.skipIf(noWebGpu !== '')(`train on WebGPU as they do on WebAssembly ${noWebGpu}`, async () => {
+    const device = await openWebGpu();
+    const keys = { optim: 'adamw', ...bf16, max_steps: 4 };
+    const got = await trained(device, keys);
+    const want = await trained(solo, keys);
+    expect(got.optimizer).toBe(want.optimizer);
+    expect(farthest(got.losses, want.losses)).toBeLessThan(5e-4);
+    await device.dispose();
+  });
 
   it('are in checkpoints as BF16, which a run with other moments does not go on from', async () => {
     const keys = {
