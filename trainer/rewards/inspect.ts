@@ -103,8 +103,8 @@ function warningsOf(
   return warnings;
 }
 
-/** Pulls of the actor between which both goals were reached (docs/rewards.md). */
-const [WEAK, STRONG] = [0.03, 2];
+/** Pulls of the actor outside of which one goal was not reached, or is not likely to be (docs/rewards.md). */
+const [WEAK, STRONG] = [0.03, 1];
 
 function balance(pull: number | undefined, { gamma }: PullSettings['hpo']): RewardWarning[] {
   if (pull === undefined || gamma === 0 || (pull >= WEAK && pull <= STRONG)) return [];
