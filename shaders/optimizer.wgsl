@@ -130,8 +130,8 @@ fn sgd(list: List) {
 @group(0) @binding(15) var<storage, read_write> norm: array<f32>;
 
 override TENSORS: u32 = 7u;
-/// Elements of a tensor whose rows are counted: it is alone in its dispatch.
 
+/// Elements at capacity. A tensor whose rows are counted is alone in its dispatch.
 fn capacityOf(tensor: u32) -> u32 {
   switch (tensor) {
     case 0u: { return arrayLength(&tensor0); }

@@ -45,7 +45,10 @@ export interface TrainingOptions {
   readonly seed: number;
   /** Compute norms and activations again instead of keeping them. Default true. */
   readonly recompute?: boolean | undefined;
-  /** Compute whole blocks again (GradOptions.recompute); auto: where a step would keep more than mostKept without, its logits computed again too. */
+  /**
+   * Compute whole blocks again (GradOptions.recompute), and the logits. auto: logits, then blocks too, where a step
+   * would keep more than mostKept.
+   */
   readonly checkpoints?: boolean | 'auto' | undefined;
 }
 

@@ -3,6 +3,7 @@ import { bytesOf, f32, sizeOf, stridesOf } from '../../shape.ts';
 import type { TensorType } from '../../shape.ts';
 import type { Dispatch, LowerArgs, Lowering, Operand } from '../dispatch.ts';
 import { numberAttr, operand } from '../dispatch.ts';
+import type { OverList } from './list.ts';
 import { listDispatch, loopConstants, stepConstants } from './list.ts';
 
 type CountOf = LowerArgs['countOf'];
@@ -65,7 +66,7 @@ function partDispatches(
     const [WIDTH0 = 0, WIDTH1 = 0, WIDTH2 = 0, WIDTH3 = 0] = widths;
     const width = widths.reduce((n, w) => n + w, 0);
     const named = Object.fromEntries(group.map((p, k) => [`${entry === 'split' ? 'part' : 'from'}${k}`, p]));
-    const dispatch: Parameters<typeof listDispatch>[2] = {
+    const dispatch: OverList = {
       shader: 'layout',
       entry,
       constants: { WHOLE: lastOf(type), FIRST, WIDTH0, WIDTH1, WIDTH2, WIDTH3 },

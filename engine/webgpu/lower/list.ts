@@ -5,6 +5,9 @@ import { groupList, widthOf } from '../dispatch.ts';
 /** Elements of one workgroup (THREADS · EACH of shaders/lists.wgsl). */
 const GROUP = 1024;
 
+/** What a dispatch over a list is beside its workgroups. */
+export type OverList = Omit<Dispatch, 'constants' | 'workgroups'> & Partial<Pick<Dispatch, 'constants'>>;
+
 /**
  * A dispatch over a list of `width` elements for each true row of a tensor. Only where rows are counted do pipelines
  * differ by the width; `constants` may name it for others.
@@ -12,7 +15,7 @@ const GROUP = 1024;
 export function listDispatch(
   type: TensorType,
   countOf: LowerArgs['countOf'],
-  dispatch: Pick<Dispatch, 'shader' | 'entry' | 'reads' | 'writes'> & Partial<Pick<Dispatch, 'constants'>>,
+  dispatch: OverList,
   width = widthOf(type),
 ): Dispatch {
   const { place: PLACE } = countOf(type);

@@ -1,5 +1,6 @@
 import type { Lowering } from '../dispatch.ts';
 import { numberAttr, operand, widthOf } from '../dispatch.ts';
+import type { OverList } from './list.ts';
 import { listDispatch } from './list.ts';
 
 export const ropeLowerings: Record<string, Lowering> = {
@@ -8,7 +9,7 @@ export const ropeLowerings: Record<string, Lowering> = {
       const y = operand(outputs, 0);
       const headDim = numberAttr(attrs, 'headDim');
       const width = widthOf(y.type);
-      const rotation: Parameters<typeof listDispatch>[2] = {
+      const rotation: OverList = {
         shader: 'rope',
         entry: 'rope',
         constants: { HEADS: width / headDim, HALF: headDim / 2, SIGN: attrs.inverse === true ? -1 : 1 },
