@@ -13,6 +13,7 @@ import {
   tokenLogProbs,
   tokenLogProbsWithStatistics,
 } from '../../engine/index.ts';
+import { TraceDevice } from '../../engine/webgpu/trace.ts';
 import { poison, random, relativeError } from './samples.ts';
 import { noWebGpu, openWebGpu } from './webgpu.ts';
 
@@ -56,7 +57,26 @@ const sizes = [
   [33, 33, 20, 7001],
 ] as const;
 
+/** Matrix products of a head and its gradient on WebGPU, whose chunk holds the whole vocabulary here. */
+async function products(keepLogits: boolean, frozen: boolean): Promise<number> {
+  const device = new TraceDevice();
+  const weight = new Variable('weight', f32([96, 32]));
+  const types = { hidden: f32([64, 32]), labels: i32([64]) };
+  const program = compile('head', types, ({ hidden, labels }) => {
+    const loss = sum(tokenLogProbs(hidden, weight.tensor, labels, { keepLogits }));
+    const [dHidden, dWeight] = grad(loss, frozen ? [hidden] : [hidden, weight.tensor]);
+    return { outputs: { dHidden, ...(frozen ? {} : { dWeight }) } };
+  });
+  await device.load(program);
+  return device.traces.flatMap(({ dispatches }) => dispatches.filter((d) => d.shader === 'matmul')).length;
+}
+
 describe('logits that are kept for the gradient', () => {
+  it('save one product', async () => {
+    expect([await products(false, false), await products(true, false)]).toEqual([4, 3]);
+    expect([await products(false, true), await products(true, true)]).toEqual([3, 2]);
+  });
+
   const reference = new ReferenceDevice();
 
   describe('on WebAssembly change no bit', () => {
