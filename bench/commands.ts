@@ -8,10 +8,13 @@ import { UNITS, median, rounded } from './measurement.ts';
 /** Options that all measurements have. */
 export interface Common {
   readonly threads: number;
-  readonly simd: 'auto' | 'plain' | 'relaxed';
-  readonly seconds: number;
   readonly json: boolean;
   readonly samples: boolean;
+}
+
+/** Of what is run again and again. */
+export interface Timed extends Common {
+  readonly seconds: number;
 }
 
 export function whole(text: string): number {
@@ -28,25 +31,28 @@ function positive(text: string): number {
 }
 
 /** Many warm-ups where a run is long enough to be worth a measurement of its own, few for a quick look. */
-export const effortOf = ({ seconds }: Common): Effort => ({
+export const effortOf = ({ seconds }: Timed): Effort => ({
   ...{ seconds, samples: 5, warmups: seconds >= 1 ? 8 : 2 },
 });
 
-/** A command with the options that all have; sizes are `[name, default]`. */
-export function measurement(
-  name: string,
-  description: string,
-  sizes: readonly (readonly [string, number])[],
-): Command {
+type Sizes = readonly (readonly [string, number])[];
+
+/** A command that measures one whole run, with the options that all have; sizes are `[name, default]`. */
+export function wholeRun(name: string, description: string, sizes: Sizes): Command {
   const made = new Command(name).description(description);
   for (const [size, value] of sizes) made.option(`--${size} <n>`, '', whole, value);
   return made
     .option('--threads <n>', 'worker threads', whole, 2)
-    .addOption(new Option('--simd <set>').choices(['auto', 'plain', 'relaxed']).default('auto'))
-    .option('--seconds <s>', 'how long to measure', positive, 4)
     .option('--json', 'print one line, the median', false)
     .option('--samples', 'print one line, the median and every sample', false);
 }
+
+/** A command that runs something again and again. */
+export const measurement = (name: string, description: string, sizes: Sizes): Command =>
+  wholeRun(name, description, sizes).option('--seconds <s>', 'how long to measure', positive, 4);
+
+export const simdOption = (): Option =>
+  new Option('--simd <set>').choices(['auto', 'plain', 'relaxed']).default('auto');
 
 export const STEP_SIZES = [
   ['layers', 4],
@@ -78,9 +84,9 @@ export interface Found {
   readonly steps?: readonly number[];
 }
 
-/** As `answer`, for what is measured once. */
+/** As `answer`, for a whole run. */
 export async function answerOnce(
-  { samples: all }: Common,
+  { json, samples: all }: Common,
   unit: Unit,
   measureIt: () => Promise<Found>,
 ): Promise<void> {
@@ -93,5 +99,9 @@ export async function answerOnce(
         ...{ also: more, steps: steps.map(rounded) },
       }
     : { [unit]: rounded(value), ...more };
-  process.stdout.write(`${JSON.stringify(line)}\n`);
+  const text = [
+    `${rounded(value)} ${UNITS[unit]}`,
+    ...Object.entries(more).map(([name, number]) => `${name} ${number}`),
+  ].join(', ');
+  process.stdout.write(`${json || all ? JSON.stringify(line) : text}\n`);
 }

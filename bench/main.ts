@@ -4,8 +4,17 @@ import type { ProfiledRun } from '../engine/index.ts';
 import { Profile, WasmDevice } from '../engine/index.ts';
 import type { PageJob } from './browser.ts';
 import { timeInChromium } from './chromium.ts';
-import type { Common } from './commands.ts';
-import { STEP_SIZES, answer, answerOnce, effortOf, measurement, whole } from './commands.ts';
+import type { Common, Timed } from './commands.ts';
+import {
+  STEP_SIZES,
+  answer,
+  answerOnce,
+  effortOf,
+  measurement,
+  simdOption,
+  whole,
+  wholeRun,
+} from './commands.ts';
 import type { Watched } from './contention.ts';
 import { watched, watchedAround } from './contention.ts';
 import { timeDecoding } from './decode.ts';
@@ -27,7 +36,7 @@ import { STEP_DATA, stepData, writeStepData } from './stepData.ts';
 import type { SuiteOptions } from './suite.ts';
 import { runSuite } from './suite.ts';
 
-type InPage = Common & { readonly chromium: boolean };
+type InPage = Timed & { readonly simd: PageJob['simd']; readonly chromium: boolean };
 
 const inChromium = () => new Option('--chromium', 'in a page of Chromium').default(false);
 
@@ -57,6 +66,7 @@ const gemm = measurement('gemm', 'a matrix product through the engine, GFLOP/s',
   ['k', 1024],
 ])
   .addOption(new Option('--layout <layout>', 'which operand is transposed').choices(LAYOUTS).default('NN'))
+  .addOption(simdOption())
   .addOption(inChromium())
   .action((options: InPage & GemmShape) => {
     const { m, n, k, layout } = options;
@@ -75,6 +85,7 @@ const gptStep = measurement(
   STEP_SIZES,
 )
   .option('--profile', 'also print where the time goes, on stderr', false)
+  .addOption(simdOption())
   .addOption(inChromium())
   .action(async (options: InPage & StepShape & { profile: boolean }) => {
     const profile = new Profile();
@@ -86,7 +97,7 @@ const gptStep = measurement(
     if (options.profile) process.stderr.write(profileTable(profile.summary(), 'a run'));
   });
 
-const dpo = measurement(
+const dpo = wholeRun(
   'dpo',
   'an epoch of DPO, SmolLM2-135M on 12 real pairs; pairs a second, the reference included',
   [['batch', 2]],
@@ -101,7 +112,7 @@ const dpo = measurement(
     });
   });
 
-const hpo = measurement(
+const hpo = wholeRun(
   'hpo',
   'a step of HPO beside one of its base loss, SmolLM2-135M with adapters of rank 16; times as long',
   [],
@@ -115,11 +126,9 @@ const hpo = measurement(
   });
 });
 
-const decode = measurement(
-  'decode',
-  'greedy decoding of one stream, SmolLM2-135M in float32; tokens a second',
-  [['tokens', 96]],
-).action(async (options: Common & { tokens: number }) => {
+const decode = wholeRun('decode', 'greedy decoding of one stream, SmolLM2-135M in float32; tokens a second', [
+  ['tokens', 96],
+]).action(async (options: Common & { tokens: number }) => {
   await prepareDpoData();
   await answerOnce(options, 'tokens_per_second', async () => {
     const { tokens, weightBytes, bandwidth } = await timeDecoding(options.threads, options.tokens);
@@ -131,7 +140,7 @@ const decode = measurement(
 
 const gpuJs = measurement('gpu.js', 'the same product by gpu.js, as it is configured in Node; GFLOP/s', [
   ['n', 512],
-]).action((options: Common & { n: number }) => {
+]).action((options: Timed & { n: number }) => {
   const { n } = options;
   const work = watched(async () => (await import('./gpuJs.ts')).timeGpuJs(n, effortOf(options)));
   return answer(options, 'gflops', work, (seconds) => gflops({ m: n, n, k: n }, seconds));
@@ -144,7 +153,7 @@ const peerGemm = measurement('peer-gemm', 'the same product by a library of benc
   ['n', 1024],
 ])
   .addOption(library(Object.keys(PEERS)))
-  .action((options: Common & { library: Peer; n: number }) => {
+  .action((options: Timed & { library: Peer; n: number }) => {
     const { library: peer, n, threads } = options;
     const work = watched(() => timePeerGemm(peer, n, threads, effortOf(options)));
     return answer(options, 'gflops', work, (seconds) => gflops({ m: n, n, k: n }, seconds));
@@ -156,12 +165,12 @@ const peerStep = measurement(
   STEP_SIZES,
 )
   .addOption(library(STEP_PEERS))
-  .action((options: Common & StepShape & { library: StepPeer }) => {
+  .action((options: Timed & StepShape & { library: StepPeer }) => {
     const work = watched(() => timePeerStep(options.library, shapeOf(options), effortOf(options)));
     return answer(options, 'ms', work, (seconds) => 1000 * seconds);
   });
 
-const exportStep = measurement(
+const exportStep = wholeRun(
   'export-step',
   'write the weights, batch and losses of gpt-step, for Python',
   STEP_SIZES,

@@ -17,6 +17,9 @@ export const UNITS = {
 } as const;
 export type Unit = keyof typeof UNITS;
 
+/** Those that measure one whole run, however long it takes. */
+export const WHOLE_RUNS: ReadonlySet<Measurement['kind']> = new Set(['dpo', 'hpo', 'decode', 'trl-dpo']);
+
 /** What a measurement's command prints with `--samples`: the median, every sample in its unit, and the noise. */
 export interface Answer extends Partial<Record<Unit, number>> {
   readonly samples: readonly number[];

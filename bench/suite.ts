@@ -8,7 +8,7 @@ import { findContenders } from './contenders.ts';
 import { NOISY } from './contention.ts';
 import { describeMachine } from './machine.ts';
 import type { Answer, Result } from './measurement.ts';
-import { median, rounded, unitOf } from './measurement.ts';
+import { WHOLE_RUNS, median, rounded, unitOf } from './measurement.ts';
 import { askRuntime, findNodes } from './runtimes.ts';
 import { fullSections, quickSections } from './sections.ts';
 import { keyOf, plots, replaceTables, table } from './tables.ts';
@@ -17,7 +17,8 @@ const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
 /** Measures a cell in a process of its own. Errors: what the process said. */
 async function measureCell(cell: Cell, seconds: number): Promise<Answer> {
-  return JSON.parse(await askRuntime(cell.runtime, cell, ['--seconds', `${seconds}`, '--samples'])) as Answer;
+  const effort = WHOLE_RUNS.has(cell.kind) ? [] : ['--seconds', `${seconds}`];
+  return JSON.parse(await askRuntime(cell.runtime, cell, [...effort, '--samples'])) as Answer;
 }
 
 /** Milliseconds between attempts on a busy machine. */
