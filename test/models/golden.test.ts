@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { Device, Tensor } from '../../engine/index.ts';
 import {
   ReferenceDevice,
@@ -41,7 +41,9 @@ async function open(name: string, device: Device) {
   const files = await openReference(folder);
   const model = createModel(files.config);
   await loadWeights(model, files, device);
+  await files.close();
   const golden = await openSafetensors(await openFileSource(`${folder}/golden.safetensors`));
+  onTestFinished(() => golden.close());
   const ids = Int32Array.from(await golden.readFloat64('input_ids'));
   const meta = JSON.parse(readFileSync(`${folder}/meta.json`, 'utf8')) as {
     adamw: { lr: number; betas: [number, number]; eps: number; weight_decay: number; max_grad_norm: number };
