@@ -46,9 +46,12 @@ export function findContenders(): Contenders {
   };
 }
 
-const missingOf = ({ command, versions }: Python): string[] => {
+const missingOf = ({ command, versions, bf16 }: Python): string[] => {
   const absent = ['transformers', 'trl', 'peft'].filter((name) => versions[name] === undefined);
-  return absent.length > 0
-    ? [`${absent.join(', ')}: ${command} has none; ${command} -m pip install ${absent.join(' ')}`]
-    : [];
+  return [
+    ...(absent.length > 0
+      ? [`${absent.join(', ')}: ${command} has none; ${command} -m pip install ${absent.join(' ')}`]
+      : []),
+    ...(bf16 ? [] : ["TRL's bf16: PyTorch has no fast products of bf16 on this CPU (they need AVX-512)"]),
+  ];
 };

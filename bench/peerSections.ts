@@ -133,6 +133,7 @@ export function dpoSection({ node: [main], python, dpo }: Contenders): Section[]
     }),
     ...others
       .filter(() => trl !== undefined && (lora === 0 || python?.versions['peft'] !== undefined))
+      .filter(({ precision }) => precision === 'float32' || python?.bf16 === true)
       .flatMap(({ reference, precision }): Row[] =>
         python === undefined
           ? []

@@ -6,6 +6,8 @@ import type { Runtime } from './runtimes.ts';
 export interface Python extends Runtime {
   /** Of torch, and of transformers, trl and peft where they are there. */
   readonly versions: Readonly<Record<string, string>>;
+  /** Whether its products of bf16 use this CPU's vectors; they take minutes a pair where they do not. */
+  readonly bf16: boolean;
 }
 
 const PACKAGES = ['torch', 'transformers', 'trl', 'peft'] as const;
@@ -16,6 +18,9 @@ found = {"python": platform.python_version()}
 for name in ${JSON.stringify(PACKAGES)}:
     try: found[name] = m.version(name)
     except m.PackageNotFoundError: pass
+if "torch" in found:
+    import torch
+    found["bf16"] = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 print(json.dumps(found))`;
 
 /** $PREFGRAD_PYTHON, or python3 on the path; or why it cannot be measured. */
@@ -24,10 +29,13 @@ export function findPython(): Python | string {
   const command = given ?? 'python3';
   const cure = 'set PREFGRAD_PYTHON to a Python with torch, transformers, trl and peft';
   let versions: Record<string, string>;
+  let bf16: boolean;
   try {
-    versions = JSON.parse(
-      execFileSync(command, ['-c', SCRIPT], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }),
-    ) as Record<string, string>;
+    const answer = execFileSync(command, ['-c', SCRIPT], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    ({ bf16 = false, ...versions } = JSON.parse(answer) as Record<string, string> & { bf16?: boolean });
   } catch {
     return `PyTorch and TRL: ${command} does not run; ${cure}`;
   }
@@ -38,5 +46,6 @@ export function findPython(): Python | string {
     // -B: no __pycache__ beside the sources.
     args: ['-B', join('bench', 'peers', 'main.py')],
     versions,
+    bf16,
   };
 }

@@ -63,7 +63,7 @@ async function wasmStatus(): Promise<DeviceStatus> {
     return {
       name: 'wasm',
       available: true,
-      detail: `${device.simd} SIMD, ${limits}, up to 4 GiB`,
+      detail: `${device.simd} SIMD, ${device.tileRows}×8 tiles, ${limits}, up to 4 GiB`,
       auto: false,
     };
   } catch (error) {

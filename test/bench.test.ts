@@ -54,7 +54,7 @@ const everything: Contenders = {
   node: [runtime],
   others: [{ ...runtime, name: 'Bun 9' }],
   peers: ['jax-js', 'tfjs', 'onnxruntime'],
-  python: { ...runtime, name: 'Python 3', versions: { torch: '2', trl: '1', peft: '0' } },
+  python: { ...runtime, name: 'Python 3', versions: { torch: '2', trl: '1', peft: '0' }, bf16: true },
   ...{ dpo: true, missing: [], versions: {} },
 };
 

@@ -24,7 +24,7 @@ function enableRelaxedSimd(): void {
     node?.getBuiltinModule?.('node:v8').setFlagsFromString('--experimental-wasm-relaxed-simd');
 }
 
-/** The binary to use: the one asked for, or relaxed SIMD where the runtime has it. */
+/** The instruction set to use: the one asked for, or relaxed SIMD where the runtime has it. `binaries` need no more. */
 export function chooseSimd(binaries: Readonly<Record<Simd, BufferSource>>, asked: Simd | 'auto'): Simd {
   if (asked === 'plain') return 'plain';
   enableRelaxedSimd();

@@ -1,5 +1,5 @@
 // @ts-check
-// One run of the study in README.md: trains adapters with HPO, and measures the first 48 held-out pairs and a sampled
+// One run of the reading level's study in README.md: trains adapters with HPO, and measures the first 48 held-out pairs and a sampled
 // answer to each of their prompts. Writes runs/smollm2/study/NAME.json: `run` as it stands in results.json, and the
 // answers. γ 0 is DPO alone; without GAMMA the model is measured as it is.
 // Usage: node examples/smollm2/study.mjs NAME SEED [GAMMA]
@@ -13,7 +13,7 @@ const [name = 'run', seedText = '1', gamma] = process.argv.slice(2);
 const seed = Number(seedText);
 const folder = 'runs/smollm2';
 const [PROMPTS, PROMPT_TOKENS, NEW_TOKENS, STREAMS] = [48, 160, 48, 16];
-const heldOut = readFileSync(join(folder, 'heldout.jsonl'), 'utf8')
+const heldOut = readFileSync(join(folder, 'heldout-48.jsonl'), 'utf8')
   .trim()
   .split('\n')
   .slice(0, PROMPTS)
@@ -25,7 +25,7 @@ const before = await model.score(heldOut);
 let tuned = model;
 if (gamma !== undefined) {
   const trainer = await Trainer.create({
-    ...{ model, data: join(folder, 'pairs.jsonl'), method: 'hpo', beta: 0.1, maxLength: 256, seed },
+    ...{ model, data: join(folder, 'pairs-48.jsonl'), method: 'hpo', beta: 0.1, maxLength: 256, seed },
     ...{ perDeviceTrainBatchSize: 4, maxSteps: 32, learningRate: 1e-3, warmupSteps: 5, loggingSteps: 5 },
     gradientCheckpointing: false,
     lora: {

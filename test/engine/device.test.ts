@@ -17,6 +17,20 @@ describe('the WebAssembly device', () => {
     await device.dispose();
   });
 
+  it('takes the tile asked for, else one that its instruction set has', async () => {
+    for (const simd of ['plain', 'relaxed'] as const) {
+      const device = await WasmDevice.create({ threads: 1, simd });
+      expect(simd === 'plain' ? [4, 8] : [6, 8]).toContain(device.tileRows);
+      await device.dispose();
+    }
+    const tall = await WasmDevice.create({ threads: 1, simd: 'plain', tileRows: 8 });
+    expect(tall.tileRows).toBe(8);
+    await tall.dispose();
+    await expect(WasmDevice.create({ simd: 'plain', tileRows: 6 })).rejects.toThrow(
+      "tileRows must be 4 or 8 with plain SIMD, or 'auto'; got 6",
+    );
+  });
+
   it('says which input does not fit, and which counts disagree', async () => {
     const device = await WasmDevice.create({ threads: 1 });
     const executable = await device.load(square);

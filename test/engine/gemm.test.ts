@@ -46,9 +46,10 @@ function randomProduct(next: () => number): Case {
 describe('products of any shape', async () => {
   const reference = new ReferenceDevice();
   const devices = await Promise.all([
-    WasmDevice.create({ simd: 'plain', threads: 1 }),
-    WasmDevice.create({ simd: 'plain', threads: 3 }),
-    WasmDevice.create({ simd: 'relaxed', threads: 2 }),
+    WasmDevice.create({ simd: 'plain', tileRows: 4, threads: 1 }),
+    WasmDevice.create({ simd: 'plain', tileRows: 8, threads: 3 }),
+    WasmDevice.create({ simd: 'relaxed', tileRows: 6, threads: 2 }),
+    WasmDevice.create({ simd: 'relaxed', tileRows: 8, threads: 1 }),
   ]);
   afterAll(async () => {
     for (const device of devices) await device.dispose();
@@ -67,7 +68,8 @@ describe('products of any shape', async () => {
           `${name}, ${devices[d]?.description}`,
         ).toBeLessThan(tolerance);
     });
-    expect(got[1], 'threads change no bit').toEqual(got[0]);
+    expect(got[1], 'threads and tiles change no bit').toEqual(got[0]);
+    expect(got[3], 'threads and tiles change no bit').toEqual(got[2]);
   }
 
   const next = random(2024);

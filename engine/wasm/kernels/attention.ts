@@ -4,7 +4,7 @@
 // in decoding, read keys and values where they lie (attentionDecode.ts).
 
 import { FEW, decodeQuery } from './attentionDecode';
-import { ALL, HEADS, HEAD_DIM, K, KEY_BLOCK, KEY_CAPACITY, KEY_ROWS, KV_HEADS, LN2, LOG2E, OWN, Q, QUERY_BLOCK, SCALE,
+import { ALL, HEADS, HEAD_DIM, K, KEY_BLOCK, KEY_CAPACITY, KEY_ROWS, KEY_STEP, KV_HEADS, LN2, LOG2E, OWN, Q, QUERY_BLOCK, SCALE,
   SCRATCH, SCRATCH_BYTES, SEGMENT_COUNT, V, bytes, columnPanel, dotKeys, exp2Low, keyEnd, keyLength, keyStart,
   packKeyColumns, panelsOf, prefixLength, prefixStart, queryLength, queryStart, segmentAt, storePanel,
   sumKeys } from './attentionParts';
@@ -115,13 +115,13 @@ function attendBlock(p: usize, t: usize, h: i32, i: i32, n: i32, scratch: usize)
 function attendKeys(p: usize, g: i32, start: i32, end: i32, see: i32, n: i32, scratch: usize): void {
   const D = intAt(p, HEAD_DIM), scale = floatAt(p, SCALE) * LOG2E, scores = scoresAt(scratch, D);
   const keys = packedK(p, g), values = packedV(p, g), apart = columnPanel(p);
-  for (let block = start / MR * MR; block < end; block += KEY_BLOCK) {
-    const from = max(start, block), seen = scores + bytes((from - block) * NR);
+  for (let block = start / KEY_STEP * KEY_STEP; block < end; block += KEY_BLOCK) {
+    const from = max(start, block), first = from / MR * MR, seen = scores + bytes((from - first) * NR);
     for (let x = 0; x * NR < n; x++) {
       const r = x * NR, to = min(min(end, block + KEY_BLOCK), see + min(r + NR, n) - 1);
       if (to <= from) continue;
       const output = outputAt(scratch, D, x);
-      dotKeys(keys + bytes(block * D), panelsOf(to - block, MR), queriesAt(scratch, D, x), scores, NR << 2, D);
+      dotKeys(keys + bytes(first * D), panelsOf(to - first, MR), queriesAt(scratch, D, x), scores, NR << 2, D);
       onlineSoftmax(seen, to - from, see + r - from, scale, stateAt(scratch, D, x), output, D);
       sumKeys(values + bytes(from * MR), apart, seen, NR << 2, output, to - from, D, output);
     }

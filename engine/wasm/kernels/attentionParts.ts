@@ -43,9 +43,13 @@ import { MR, NR } from './tileSize';
 /** Queries that a task takes at a time, in panels of NR. */
 // @ts-ignore
 @inline export const QUERY_BLOCK: i32 = 64;
-/** Keys at a time, a multiple of MR in both binaries. */
+/** Keys at a time, a multiple of MR in all binaries. */
 // @ts-ignore
 @inline export const KEY_BLOCK: i32 = 96;
+/** Blocks of keys begin at multiples of this, which every binary's MR divides: a softmax, summed by blocks, then has the
+ *  same bits with each of them. */
+// @ts-ignore
+@inline export const KEY_STEP: i32 = 24;
 /** Key end of queries that see all keys: no key lies behind it. */
 // @ts-ignore
 @inline export const ALL: i32 = 0x3fffffff;

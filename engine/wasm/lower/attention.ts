@@ -12,8 +12,8 @@ const FEW = 2;
 
 const roundUp = (n: number, step: number): number => Math.ceil(n / step) * step;
 
-/** Room for what is padded to the rows of a register tile, which are 6 or 4. */
-const tiled = (n: number): number => Math.max(roundUp(n, 6), roundUp(n, 4));
+/** Room for what is padded to the rows of a register tile, which are 4, 6 or 8. */
+const tiled = (n: number): number => Math.max(roundUp(n, 6), roundUp(n, 8));
 
 /** Sizes of an attention's workspace, from capacities. */
 function sizesOf(inputs: readonly (TensorType | undefined)[], attrs: Attrs) {
