@@ -29,30 +29,30 @@ const binaries: readonly Binary[] = [
   { simd: 'relaxed', tileRows: 8, tile: relaxed8, load: () => import('./build/relaxed8.wasm') },
 ];
 
-/** Milliseconds that a tile is timed at once, and how often: the first times meet code that is not optimised yet. */
-const WINDOW = 1;
-const WINDOWS = 4;
-/** The tall tile is taken where it is faster by more than the clock's noise. */
-const CLEARLY = 1.05;
+/** A tile is timed so often, for so many milliseconds: the best of them is one in which nothing else ran. */
+const WINDOWS = 16;
+const WINDOW = 0.25;
+/** Milliseconds for the runtime to optimise the tiles' code, which it does beside, once they have run for a while. */
+const OPTIMISING = 5;
+/** The tall tile is taken where it is faster by more than noise: on x64 it is far slower, on most of ARM far faster. */
+const CLEARLY = 1.1;
 
 /** The tile's operands in its memory: a panel of A [INNER][rows], one of B [INNER][8], and C [rows][8]. */
 const INNER = 256;
 const [A, B, C] = [1024, 1024 + 4 * 8 * INNER, 1024 + 8 * 8 * INNER];
 
 /** kernels/micro.ts */
-type Tile = (...numbers: [a: number, b: number, bStep: number, c: number, ldc: number, k: number, init: 0, ldi: 0]) => void;
-
-/** Where a clock stands still, as a test's may. */
-const MOST_CALLS = 20_000;
-const MOST_LOOKS = 1_000_000;
+type Tile = (
+  ...numbers: [a: number, b: number, bStep: number, c: number, ldc: number, k: number, init: 0, ldi: 0]
+) => void;
 
 /** Calls in a millisecond, from one tick of the clock to another: a page's clock may have ticks of a millisecond. */
 function callRate(tile: Tile): number {
   const before = performance.now();
   let start = before;
-  for (let look = 0; start === before && look < MOST_LOOKS; look++) start = performance.now();
+  while (start === before) start = performance.now();
   let [end, calls] = [start, 0];
-  while (end - start < WINDOW && calls < MOST_CALLS) {
+  while (end - start < WINDOW) {
     for (let i = 0; i < 4; i++) tile(A, B, 32, C, 32, INNER, 0, 0);
     calls += 4;
     end = performance.now();
@@ -68,6 +68,8 @@ async function fastest(candidates: readonly Binary[]): Promise<Binary> {
       return { binary, tile: instance.exports['tile'] as Tile, rowRate: 0 };
     }),
   );
+  for (const { tile } of tiles) callRate(tile);
+  await new Promise((resolve) => setTimeout(resolve, OPTIMISING));
   for (let window = 0; window < WINDOWS; window++)
     for (const t of tiles) t.rowRate = Math.max(t.rowRate, callRate(t.tile) * t.binary.tileRows);
   const { binary } = tiles.reduce((best, t) => (t.rowRate > CLEARLY * best.rowRate ? t : best));

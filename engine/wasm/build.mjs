@@ -19,14 +19,16 @@ const kernels = join(here, 'kernels');
 const config = join(here, 'asconfig.json');
 const sources = [...readdirSync(kernels).map((f) => join(kernels, f)), config];
 const newest = Math.max(...sources.map(changed));
-const targets = Object.keys(JSON.parse(readFileSync(config, 'utf8')).targets);
+const { targets } = /** @type {{ targets: Record<string, object> }} */ (
+  JSON.parse(readFileSync(config, 'utf8'))
+);
 const entries = [
   { entry: 'kernels/index.ts', ending: '.wasm', options: [] },
   // One page of memory is enough for a tile.
   { entry: 'kernels/tile.ts', ending: '.tile.wasm', options: ['--initialMemory', '1'] },
 ];
 const stale = entries.flatMap(({ entry, ending, options }) =>
-  targets
+  Object.keys(targets)
     .map((target) => ({ target, entry, options, file: `build/${target}${ending}` }))
     .filter(({ file }) => changed(join(here, file)) <= newest),
 );
@@ -36,10 +38,12 @@ async function compile() {
   for (let next = stale.shift(); next !== undefined; next = stale.shift()) {
     const { target, entry, file, options } = next;
     const args = [asc, entry, ...options, '--target', target, '--outFile', file];
-    const code = await new Promise((resolve) =>
-      spawn(process.execPath, args, { cwd: here, stdio: 'inherit' }).on('close', resolve),
+    await new Promise((resolve) =>
+      spawn(process.execPath, args, { cwd: here, stdio: 'inherit' }).on('close', (code) => {
+        if (code !== 0) process.exitCode = 1;
+        resolve(undefined);
+      }),
     );
-    if (code !== 0) process.exitCode = 1;
   }
 }
 
