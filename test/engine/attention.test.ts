@@ -10,6 +10,7 @@ import { ReferenceDevice } from '../../engine/reference/device.ts';
 import { f32, i32 } from '../../engine/shape.ts';
 import { WasmDevice } from '../../engine/wasm/device.ts';
 import { random, relativeError } from './samples.ts';
+import { wasmVariants } from './wasmVariants.ts';
 
 /** A sequence that other branches may continue: [prompt] alone, or [prompt, branch, branch …], in tokens. */
 type Lengths = readonly (readonly number[])[];
@@ -90,16 +91,9 @@ const joined = (...parts: Float32Array[]) => Float32Array.from(parts.flatMap((pa
 const added = (a: Float32Array, b: Float32Array) => a.map((x, i) => x + (b[i] ?? NaN));
 
 const reference = new ReferenceDevice();
-const variants = [
-  { simd: 'plain', tileRows: 4, threads: 1 },
-  { simd: 'plain', tileRows: 4, threads: 3 },
-  { simd: 'plain', tileRows: 8, threads: 2 },
-  { simd: 'relaxed', tileRows: 6, threads: 2 },
-  { simd: 'relaxed', tileRows: 8, threads: 1 },
-] as const;
 let devices: readonly WasmDevice[];
 beforeAll(async () => {
-  devices = await Promise.all(variants.map((options) => WasmDevice.create(options)));
+  devices = await Promise.all(wasmVariants.map((options) => WasmDevice.create(options)));
 });
 afterAll(() => Promise.all(devices.map((device) => device.dispose())));
 

@@ -14,15 +14,9 @@ import {
   runOnce,
   sampleProgram,
 } from './samples.ts';
+import { wasmVariants } from './wasmVariants.ts';
 
 const reference = new ReferenceDevice();
-const devices = [
-  { simd: 'plain', tileRows: 4, threads: 1 },
-  { simd: 'plain', tileRows: 4, threads: 2 },
-  { simd: 'plain', tileRows: 8, threads: 3 },
-  { simd: 'relaxed', tileRows: 6, threads: 2 },
-  { simd: 'relaxed', tileRows: 8, threads: 1 },
-] as const;
 
 async function everyOutput(
   device: Device,
@@ -39,7 +33,7 @@ async function everyOutput(
 }
 
 describe('every kernel agrees with the reference backend', async () => {
-  const made = await Promise.all(devices.map((options) => WasmDevice.create(options)));
+  const made = await Promise.all(wasmVariants.map((options) => WasmDevice.create(options)));
   afterAll(async () => {
     for (const device of made) await device.dispose();
   });
