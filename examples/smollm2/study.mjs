@@ -1,6 +1,6 @@
 // @ts-check
 // One run of the reading level's study in README.md: trains adapters with HPO, and measures the first 48 held-out pairs and a sampled
-// answer to each of their prompts. Writes runs/smollm2/study/NAME.json: `run` as it stands in results.json, and the
+// answer to each of their prompts. Writes runs/smollm2/study/NAME.json: `run` as it stands in reading-level.json, and the
 // answers. γ 0 is DPO alone; without GAMMA the model is measured as it is.
 // Usage: node examples/smollm2/study.mjs NAME SEED [GAMMA]
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
