@@ -33,8 +33,8 @@ export interface WasmOptions {
   /** plain: the same bits on every machine. relaxed: fused multiply-add, faster. Default: relaxed where there is. */
   readonly simd?: Simd | 'auto' | undefined;
   /**
-   * Rows of the products' register tile: 4 (plain) or 6 (relaxed) suits 16 SIMD registers, as x64 has, and 8 suits the 32
-   * of ARM. The numbers are the same to the bit. Default: the faster, found in some milliseconds.
+   * Rows of the products' register tile: 4 (plain) or 6 (relaxed) fits 16 SIMD registers, as x64 has, and 8 fits 32, as
+   * ARM has. The numbers are the same to the bit. Default: the faster, found in some milliseconds.
    */
   readonly tileRows?: TileRows | 'auto' | undefined;
   /** Is told of each run with the times of its calls (Profile.add, say). */

@@ -24,14 +24,14 @@ function enableRelaxedSimd(): void {
     node?.getBuiltinModule?.('node:v8').setFlagsFromString('--experimental-wasm-relaxed-simd');
 }
 
-/** The instruction set to use: the one asked for, or relaxed SIMD where the runtime has it. `binaries` need no more. */
-export function chooseSimd(binaries: Readonly<Record<Simd, BufferSource>>, asked: Simd | 'auto'): Simd {
+/** The instruction set to use: the one asked for, or relaxed SIMD where the runtime has it, by a sample binary of each. */
+export function chooseSimd(samples: Readonly<Record<Simd, BufferSource>>, asked: Simd | 'auto'): Simd {
   if (asked === 'plain') return 'plain';
   enableRelaxedSimd();
-  const relaxed = WebAssembly.validate(binaries.relaxed);
+  const relaxed = WebAssembly.validate(samples.relaxed);
   if (asked === 'relaxed' && !relaxed)
     throw new PrefgradError("this runtime has no relaxed SIMD; use simd: 'plain' or 'auto'");
-  if (!relaxed && !WebAssembly.validate(binaries.plain))
+  if (!relaxed && !WebAssembly.validate(samples.plain))
     throw new PrefgradError('this runtime has no WebAssembly SIMD with threads, which prefgrad needs');
   return relaxed ? 'relaxed' : 'plain';
 }

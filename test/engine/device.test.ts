@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Variable, WasmDevice, affine, compile, f32, matmul, sum } from '../../engine/index.ts';
+import tile from '../../engine/wasm/build/plain4.tile.wasm';
 import { Allocator } from '../../engine/wasm/memory.ts';
+import { fastestTile } from '../../engine/wasm/tileProbe.ts';
 
 afterEach(() => vi.unstubAllGlobals());
 
@@ -29,6 +31,16 @@ describe('the WebAssembly device', () => {
     await expect(WasmDevice.create({ simd: 'plain', tileRows: 6 })).rejects.toThrow(
       "tileRows must be 4 or 8 with plain SIMD, or 'auto'; got 6",
     );
+  });
+
+  it('takes the tile that computes more rows in a time', async () => {
+    // The same code, said to compute a hundred times as many rows.
+    const [few, many] = [
+      { tile, tileRows: 4 },
+      { tile, tileRows: 400 },
+    ];
+    expect(await fastestTile([few, many])).toBe(many);
+    expect(await fastestTile([many, few])).toBe(many);
   });
 
   it('says which input does not fit, and which counts disagree', async () => {

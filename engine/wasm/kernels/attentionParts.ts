@@ -48,7 +48,7 @@ import { MR, NR } from './tileSize';
 @inline export const KEY_BLOCK: i32 = 96;
 /** Blocks of keys begin at multiples of this, which every binary's MR divides: a softmax, summed by blocks, then has the
  *  same bits with each of them. */
-// @ts-ignore
+// @ts-ignore: a compile-time constant
 @inline export const KEY_STEP: i32 = 24;
 /** Key end of queries that see all keys: no key lies behind it. */
 // @ts-ignore

@@ -5,8 +5,8 @@
 @inline export const NR: i32 = 8;
 
 /** Rows of a register tile, and of a packed panel of A, [k][MR]. Of x64's 16 registers 6x8 with fused multiply-add takes
- *  15 (12 sums, 2 of B, 1 of A); without it a product needs one more, so the tile is 4x8. ARM has 32: 8x8 takes 19 or
- *  20, and its 16 sums keep four units of latency 4 busy. */
+ *  15 (12 sums, 2 of B, 1 of A); without it a product needs one more, so the tile is 4x8. ARM has 32, of which
+ *  8x8 takes 19 or 20. */
 // @ts-ignore: TILE_ROWS is given by --use
 @inline export const MR: i32 = TILE_ROWS;
 
