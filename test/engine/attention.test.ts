@@ -8,9 +8,9 @@ import { mul } from '../../engine/ops/elementwise.ts';
 import { sum } from '../../engine/ops/reduce.ts';
 import { ReferenceDevice } from '../../engine/reference/device.ts';
 import { f32, i32 } from '../../engine/shape.ts';
-import { WasmDevice } from '../../engine/wasm/device.ts';
+import type { WasmDevice } from '../../engine/wasm/device.ts';
 import { random, relativeError } from './samples.ts';
-import { wasmVariants } from './wasmVariants.ts';
+import { onEach, openVariants } from './wasmVariants.ts';
 
 /** A sequence that other branches may continue: [prompt] alone, or [prompt, branch, branch …], in tokens. */
 type Lengths = readonly (readonly number[])[];
@@ -93,23 +93,19 @@ const added = (a: Float32Array, b: Float32Array) => a.map((x, i) => x + (b[i] ??
 const reference = new ReferenceDevice();
 let devices: readonly WasmDevice[];
 beforeAll(async () => {
-  devices = await Promise.all(wasmVariants.map((options) => WasmDevice.create(options)));
+  devices = await openVariants();
 });
 afterAll(() => Promise.all(devices.map((device) => device.dispose())));
 
-/** The largest relative error of any device against the reference, and what each instruction set's devices give. */
+/** The largest relative error of any device against the reference, and what onEach says of the devices. */
 async function everywhere(program: ReturnType<typeof training>, batch: Batch) {
   const want = await run(reference, program, batch);
-  const got = { plain: [], relaxed: [] } as Record<WasmDevice['simd'], (typeof want)[]>;
-  for (const device of devices) got[device.simd].push(await run(device, program, batch));
-  const errors = Object.entries(want).flatMap(([name, numbers]) =>
-    [...got.plain, ...got.relaxed].map((one) => relativeError(one[name] ?? [], numbers)),
+  const results = await onEach(devices, (device) => run(device, program, batch));
+  const errors = results.flatMap(({ got }) =>
+    Object.entries(want).map(([name, numbers]) => relativeError(got[name] ?? [], numbers)),
   );
-  return { worst: Math.max(...errors), ...got };
+  return { worst: Math.max(...errors), results };
 }
-
-/** What devices of one instruction set must give: threads and tiles change no bit. */
-const repeated = (results: readonly unknown[]) => results.map(() => results[0]);
 
 describe('attention over random segment tables', () => {
   const sizes: AttentionAttrs[] = [
@@ -125,10 +121,10 @@ describe('attention over random segment tables', () => {
       const program = training(attrs, 240, 60);
       for (const tokens of [30 + Math.floor(next() * 60), 130 + Math.floor(next() * 100)]) {
         const batch = drawBatch(attrs, randomGroups(tokens, next), next);
-        const { worst, plain, relaxed } = await everywhere(program, batch);
+        const { worst, results } = await everywhere(program, batch);
         expect(worst).toBeLessThan(4e-6);
-        expect(plain).toEqual(repeated(plain));
-        expect(relaxed).toEqual(repeated(relaxed));
+        for (const { name, got, first } of results)
+          expect(got, `threads and tiles change no bit, ${name}`).toEqual(first);
       }
     });
   });
@@ -143,10 +139,10 @@ describe('attention over random segment tables', () => {
       ...[prompt, length, prompt, length, 0, 0],
     ]);
     const program = training(attrs, prompt + length, 3);
-    const { worst, plain, relaxed } = await everywhere(program, { ...batch, segments });
+    const { worst, results } = await everywhere(program, { ...batch, segments });
     expect(worst).toBeLessThan(4e-6);
-    expect(plain).toEqual(repeated(plain));
-    expect(relaxed).toEqual(repeated(relaxed));
+    for (const { name, got, first } of results)
+      expect(got, `threads and tiles change no bit, ${name}`).toEqual(first);
   });
 });
 

@@ -1,15 +1,13 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import type { Numbers } from '../../engine/backend.ts';
 import type { Op, Sample } from '../../engine/op.ts';
 import type { MatmulAttrs } from '../../engine/ops/matmul.ts';
 import { matmulOp } from '../../engine/ops/matmul.ts';
 import { tokenLogProbsGradOp, tokenLogProbsOp } from '../../engine/ops/tokenLogProbs.ts';
 import { ReferenceDevice } from '../../engine/reference/device.ts';
-import { WasmDevice } from '../../engine/wasm/device.ts';
 import { drawInputs, named, random, relativeError, runOnce, sampleProgram } from './samples.ts';
-import { wasmVariants } from './wasmVariants.ts';
+import { onEach, openVariants } from './wasmVariants.ts';
 
-// Around the edges of register tiles (4 or 6 by 8), of blocks (96 rows, 320 of k) and of the paths for few rows.
+// Around the edges of register tiles (4, 6 or 8 by 8), of blocks (96 rows, 320 of k) and of the paths for few rows.
 const ROWS = [1, 2, 3, 5, 6, 7, 8, 9, 16, 24, 25, 31, 48, 95, 96, 97, 101, 131];
 const INNER = [1, 2, 3, 7, 8, 31, 64, 100, 319, 320, 321, 400];
 
@@ -46,7 +44,7 @@ function randomProduct(next: () => number): Case {
 
 describe('products of any shape', async () => {
   const reference = new ReferenceDevice();
-  const devices = await Promise.all(wasmVariants.map((options) => WasmDevice.create(options)));
+  const devices = await openVariants();
   afterAll(async () => {
     for (const device of devices) await device.dispose();
   });
@@ -55,17 +53,12 @@ describe('products of any shape', async () => {
     const program = sampleProgram(op, sample, false);
     const inputs = named(drawInputs(sample, seed));
     const want = await runOnce(reference, program, inputs);
-    const first = new Map<string, Record<string, Numbers>>();
-    for (const device of devices) {
-      const got = await runOnce(device, program, inputs);
-      for (const [name, numbers] of Object.entries(want))
-        expect(
-          relativeError(got[name] ?? new Float32Array(), numbers),
-          `${name}, ${device.description}`,
-        ).toBeLessThan(tolerance);
-      const same = first.get(device.simd) ?? got;
-      first.set(device.simd, same);
-      expect(got, `threads and tiles change no bit, ${device.description}`).toEqual(same);
+    for (const { name, got, first } of await onEach(devices, (device) => runOnce(device, program, inputs))) {
+      for (const [output, numbers] of Object.entries(want))
+        expect(relativeError(got[output] ?? new Float32Array(), numbers), `${output}, ${name}`).toBeLessThan(
+          tolerance,
+        );
+      expect(got, `threads and tiles change no bit, ${name}`).toEqual(first);
     }
   }
 

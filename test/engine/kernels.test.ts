@@ -1,7 +1,6 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Device, Numbers } from '../../engine/backend.ts';
 import { ReferenceDevice } from '../../engine/reference/device.ts';
-import { WasmDevice } from '../../engine/wasm/device.ts';
 import type { Op, Sample } from '../../engine/op.ts';
 import { ops } from '../../engine/ops/index.ts';
 import {
@@ -14,7 +13,7 @@ import {
   runOnce,
   sampleProgram,
 } from './samples.ts';
-import { wasmVariants } from './wasmVariants.ts';
+import { onEach, openVariants } from './wasmVariants.ts';
 
 const reference = new ReferenceDevice();
 
@@ -33,7 +32,7 @@ async function everyOutput(
 }
 
 describe('every kernel agrees with the reference backend', async () => {
-  const made = await Promise.all(wasmVariants.map((options) => WasmDevice.create(options)));
+  const made = await openVariants();
   afterAll(async () => {
     for (const device of made) await device.dispose();
   });
@@ -41,19 +40,18 @@ describe('every kernel agrees with the reference backend', async () => {
     op.samples.forEach((sample, s) => {
       it(`${op.name} ${s}`, async () => {
         const want = await everyOutput(reference, op, sample, s + 1);
-        const first = new Map<string, Record<string, Numbers>>();
-        for (const device of made) {
+        const tolerance = 2e-6 * Math.sqrt(reductionLength(sample)) + 1e-6;
+        const results = await onEach(made, async (device) => {
           await poison(device);
-          const got = await everyOutput(device, op, sample, s + 1);
-          const tolerance = 2e-6 * Math.sqrt(reductionLength(sample)) + 1e-6;
-          for (const [name, numbers] of Object.entries(want))
+          return everyOutput(device, op, sample, s + 1);
+        });
+        for (const { name, got, first } of results) {
+          for (const [output, numbers] of Object.entries(want))
             expect(
-              relativeError(got[name] ?? new Float32Array(), numbers),
-              `${name}, ${device.description}`,
+              relativeError(got[output] ?? new Float32Array(), numbers),
+              `${output}, ${name}`,
             ).toBeLessThan(tolerance);
-          const same = first.get(device.simd) ?? got;
-          first.set(device.simd, same);
-          expect(got, `threads and tiles change no bit, ${device.description}`).toEqual(same);
+          expect(got, `threads and tiles change no bit, ${name}`).toEqual(first);
         }
       });
     });
