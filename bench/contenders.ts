@@ -52,6 +52,8 @@ const missingOf = ({ command, versions, bf16 }: Python): string[] => {
     ...(absent.length > 0
       ? [`${absent.join(', ')}: ${command} has none; ${command} -m pip install ${absent.join(' ')}`]
       : []),
-    ...(bf16 ? [] : ["TRL's bf16: PyTorch has no fast products of bf16 on this CPU (they need AVX-512)"]),
+    ...(bf16 || versions['trl'] === undefined
+      ? []
+      : ["TRL's bf16: PyTorch has no fast products of bf16 on this CPU (they need AVX-512)"]),
   ];
 };

@@ -20,7 +20,8 @@ for name in ${JSON.stringify(PACKAGES)}:
     except m.PackageNotFoundError: pass
 if "torch" in found:
     import torch
-    found["bf16"] = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    try: found["bf16"] = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    except AttributeError: pass
 print(json.dumps(found))`;
 
 /** $PREFGRAD_PYTHON, or python3 on the path; or why it cannot be measured. */

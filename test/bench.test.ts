@@ -93,6 +93,8 @@ describe('bench results', () => {
       'HPO beside its base : 1',
       'Greedy decoding of o: 2',
     ]);
+    const slowBf16 = { ...runtime, versions: { torch: '2', trl: '1', peft: '0' }, bf16: false };
+    expect(titles({ ...everything, python: slowBf16 })).toContain('DPO end to end: Smol: 6');
     const alone = { ...everything, others: [], peers: [], python: undefined, dpo: false };
     expect(titles(alone).slice(-3)).toEqual([
       'Runtimes: SGEMM 1024: 1',
