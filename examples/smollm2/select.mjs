@@ -65,12 +65,14 @@ const write = (name, pairs) =>
 
 for (const most of ANSWERS) {
   const pairs = pairsOf(most);
-  const isHeldOut = pairs.map((_, i) => i % 3 === 2);
-  const [train, heldOut] = [false, true].map((held) => pairs.filter((_, i) => isHeldOut[i] === held));
-  write(`pairs-${most}.jsonl`, train ?? []);
-  write(`heldout-${most}.jsonl`, heldOut ?? []);
+  const heldOut = pairs.filter((_, i) => i % 3 === 2);
+  write(
+    `pairs-${most}.jsonl`,
+    pairs.filter((_, i) => i % 3 !== 2),
+  );
+  write(`heldout-${most}.jsonl`, heldOut);
   console.log(
-    `answers of ${most} tokens: ${pairs.length} of ${rows.length} rows, ${heldOut?.length} of them held out`,
+    `answers of ${most} tokens: ${pairs.length} of ${rows.length} rows, ${heldOut.length} of them held out`,
   );
 }
 await model.close();
