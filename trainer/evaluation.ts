@@ -5,7 +5,7 @@ import type { Tokenizer } from '../models/tokenizer.ts';
 import type { SamplingSettings } from './config.ts';
 import { Random } from './data/random.ts';
 import { checkRows } from './data/modelLimits.ts';
-import type { TokenizedRow } from './data/tokenized.ts';
+import type { TokenizedPair, TokenizedRow } from './data/tokenized.ts';
 import { completionsOf } from './data/tokenized.ts';
 import type { AuxiliaryMeans, Evaluation, Phase, Sample } from './events.ts';
 import type { Loss } from './losses/loss.ts';
@@ -50,6 +50,16 @@ interface Preference extends Pick<Evaluation, 'pairs' | 'accuracy' | 'margin'> {
   readonly logps: Readonly<Record<string, number>>;
 }
 
+/** log π of a pair's chosen and rejected completion. */
+type PairLogps = ReadonlyMap<TokenizedRow, readonly number[]>;
+
+/** Whether a loss computes a pair's chosen completion and then its rejected one; SFT, for one, has the chosen alone. */
+function computesPair(loss: Loss, row: TokenizedRow): boolean {
+  if (row.kind !== 'pair') return false;
+  const [first, second] = loss.sequence(row).completions;
+  return first === row.chosen.ids && second === row.rejected.ids;
+}
+
 /** Sequences that generation advances together. */
 const STREAMS = 8;
 
@@ -65,8 +75,9 @@ export class Evaluator {
   async evaluate(step: number, hooks: Hooks = {}): Promise<Evaluation> {
     const { rewards } = this.options;
     const { signal } = hooks;
-    const { logps, ...preference } = await this.#preference(hooks);
-    const metrics = { ...logps, ...(await this.#lossMetrics(step, hooks)) };
+    const { metrics: lossMetrics, pairs } = await this.#lossMetrics(step, hooks);
+    const { logps, ...preference } = await this.#preference(pairs, hooks);
+    const metrics = { ...logps, ...lossMetrics };
     const samples = await this.#samples(hooks);
     const auxiliary: Record<string, AuxiliaryMeans> = {};
     const names = rewards.map((r) => r.name);
@@ -89,10 +100,27 @@ export class Evaluator {
     return { step, ...preference, metrics, auxiliary, ...(samples.length > 0 ? { samples } : {}) };
   }
 
-  /** Accuracy and margin of the pairs by the model's own log-probs. */
-  async #preference({ onProgress, signal }: Hooks): Promise<Preference> {
+  /** Accuracy and margin of the pairs by the model's own log-probs, some of which the loss has computed. */
+  async #preference(known: PairLogps, hooks: Hooks): Promise<Preference> {
     const pairs = this.options.rows.filter((row) => row.kind === 'pair');
     if (pairs.length === 0) return { pairs: 0, logps: {} };
+    const left = pairs.filter((row) => !known.has(row));
+    const scored = new Map([...known, ...(await this.#score(left, hooks))]);
+    const logps = pairs.map((row) => scored.get(row) ?? []);
+    const margins = logps.map(([chosen = NaN, rejected = NaN]) => chosen - rejected);
+    return {
+      pairs: pairs.length,
+      accuracy: meanOf(margins.map((m) => (m > 0 ? 1 : 0))),
+      margin: meanOf(margins),
+      logps: {
+        'logps/chosen': meanOf(logps.map(([chosen = NaN]) => chosen)),
+        'logps/rejected': meanOf(logps.map(([, rejected = NaN]) => rejected)),
+      },
+    };
+  }
+
+  async #score(pairs: readonly TokenizedPair[], { onProgress, signal }: Hooks): Promise<PairLogps> {
+    if (pairs.length === 0) return new Map();
     const scorer = new Scorer(this.options.model, this.options.device);
     const scores = await scorer
       .score(
@@ -101,22 +129,17 @@ export class Evaluator {
         signal,
       )
       .finally(() => scorer.dispose());
-    const margins = scores.map(([chosen, rejected]) => (chosen?.logp ?? NaN) - (rejected?.logp ?? NaN));
-    return {
-      pairs: pairs.length,
-      accuracy: meanOf(margins.map((m) => (m > 0 ? 1 : 0))),
-      margin: meanOf(margins),
-      logps: {
-        'logps/chosen': meanOf(scores.map(([chosen]) => chosen?.logp ?? NaN)),
-        'logps/rejected': meanOf(scores.map(([, rejected]) => rejected?.logp ?? NaN)),
-      },
-    };
+    return new Map(pairs.map((row, i) => [row, scores[i].map(({ logp }) => logp)]));
   }
 
-  /** The loss's own metrics, each a mean over the batches that measured it. */
-  async #lossMetrics(step: number, { onProgress, signal }: Hooks): Promise<Record<string, number>> {
+  /** The loss's own metrics, each a mean over the batches that measured it, and what it has computed of the pairs. */
+  async #lossMetrics(
+    step: number,
+    { onProgress, signal }: Hooks,
+  ): Promise<{ metrics: Record<string, number>; pairs: PairLogps }> {
     const { loss: with_, rows, model, device, batchSize } = this.options;
-    if (with_ === undefined || rows.length === 0) return {};
+    const pairs = new Map<TokenizedRow, readonly number[]>();
+    if (with_ === undefined || rows.length === 0) return { metrics: {}, pairs };
     const { loss, referenceOf } = with_;
     const capacity = capacityOf(
       rows.map((row) => loss.sequence(row)),
@@ -128,20 +151,27 @@ export class Evaluator {
       for (let start = 0; start < rows.length; start += batchSize) {
         signal?.throwIfAborted();
         const batch = microbatch(rows.slice(start, start + batchSize), loss, referenceOf);
-        const result = await program.run(batch, 0, step);
-        for (const [name, value] of Object.entries({ loss: result.loss, ...result.metrics })) {
+        const { loss: value, metrics, logps } = await program.run(batch, 0, step);
+        for (const [name, number] of Object.entries({ loss: value, ...metrics })) {
           const entry = sums.get(name) ?? { sum: 0, weight: 0 };
           sums.set(name, {
-            sum: entry.sum + value * batch.rows.length,
+            sum: entry.sum + number * batch.rows.length,
             weight: entry.weight + batch.rows.length,
           });
+        }
+        for (const [i, row] of batch.rows.entries()) {
+          const first = batch.first[i];
+          if (computesPair(loss, row)) pairs.set(row, [logps[first], logps[first + 1]]);
         }
         onProgress?.('evaluate', start + batch.rows.length, rows.length);
       }
     } finally {
       program.dispose();
     }
-    return Object.fromEntries([...sums].map(([name, { sum, weight }]) => [name, sum / weight]));
+    return {
+      metrics: Object.fromEntries([...sums].map(([name, { sum, weight }]) => [name, sum / weight])),
+      pairs,
+    };
   }
 
   /** Completions of the first distinct held-out prompts, with their rewards. */

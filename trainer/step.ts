@@ -20,6 +20,8 @@ export interface Microbatch extends HostBatch {
 export interface MicrobatchResult {
   readonly loss: number;
   readonly metrics: StepMetrics;
+  /** log π(y|x) of each completion, in nats. */
+  readonly logps: ArrayLike<number>;
 }
 
 /** Packs rows for a loss; `referenceOf` gives a row's reference log-probs in the order of its completions. */
@@ -157,7 +159,7 @@ export class LossProgram {
       referenceLogps: batch.referenceLogps,
       outputs,
     };
-    return { loss: numbers.loss, metrics: this.loss.metrics(batch, numbers) };
+    return { loss: numbers.loss, metrics: this.loss.metrics(batch, numbers), logps: numbers.logps };
   }
 
   dispose(): void {
