@@ -13,6 +13,7 @@
 /** Longest block of k: a panel of B (8 columns) then takes at most 10 KiB of the 32 KiB L1 cache. */
 // @ts-ignore: a compile-time constant
 @inline export const KC: i32 = 320;
-/** Rows of A that are packed at a time, a multiple of MR: with KC 120 KiB, which stay in L2. */
+/** Rows of A that are packed at a time, a multiple of MR: with KC 240 KiB, which stay in L2. Every block of rows reads all of B
+ *  from beyond L2, so that fewer rows are slower. */
 // @ts-ignore: a compile-time constant
-@inline export const MC: i32 = 96;
+@inline export const MC: i32 = 192;

@@ -6,7 +6,10 @@ import { floatRows } from './blocks';
 import { gemmBlock, padded } from './gemm';
 import { exp4, logf } from './math';
 import { addressAt, intAt, nextTask } from './record';
-import { MC } from './tileSize';
+
+/** Rows of weight whose logits are computed at a time. */
+// @ts-ignore: a compile-time constant
+@inline const BLOCK: i32 = 96;
 
 // State of a token over the logits l seen so far, as rows [width] that lie `stride` bytes apart:
 // 0 max l · 1 Σ e · 2 Σ e² · 3 Σ e (l − max) · 4 Σ l, where e = exp(l − max); the last three for statistics alone.
@@ -85,8 +88,8 @@ export function tokenLogProbsGroups(p: usize, thread: i32, threads: i32): void {
     fillRow(state, -f32.MAX_VALUE, width);
     for (let i = 1; i < stateRows(statistics); i++) fillRow(state + <usize>i * stride, 0, width);
     const end = min(V, (group + 1) * rows);
-    for (let v0 = group * rows; v0 < end; v0 += MC) {
-      const m = min(MC, end - v0), logits = kept ? kept + <usize>v0 * stride : blockMax + stride;
+    for (let v0 = group * rows; v0 < end; v0 += BLOCK) {
+      const m = min(BLOCK, end - v0), logits = kept ? kept + <usize>v0 * stride : blockMax + stride;
       const block = floatRows(format, weight + <usize>v0 * rowBytes, rowBytes, m, C, unpacked);
       gemmBlock(block, ldw, false, hidden, 0, width, 0, logits, stride, m, width, C, 0, 0, scratch);
       fillRow(blockMax, -f32.MAX_VALUE, width);
@@ -182,13 +185,13 @@ export function tokenLogProbsGradChunk(p: usize, thread: i32, threads: i32): voi
   const lses = scratch + addressAt(p, 17), dLogps = lses + stride;
   const dWeight = addressAt(p, 13), format = intAt(p, 18), rowBytes = addressAt(p, 19);
   const unpacked = scratch + addressAt(p, 20), kept = addressAt(p, 21);
-  const width = padded(N), ldw = <usize>C << 2, tasks = (rows + MC - 1) / MC;
+  const width = padded(N), ldw = <usize>C << 2, tasks = (rows + BLOCK - 1) / BLOCK;
   copyPadded(lses, addressAt(p, 5), N, width);
   copyPadded(dLogps, addressAt(p, 6), N, width);
   for (let task = nextTask(p); task < tasks; task = nextTask(p)) {
-    const m = min(MC, rows - task * MC), v0 = first + task * MC, at = <usize>v0 * ldw;
-    const dLogits = addressAt(p, 11) + <usize>(task * MC) * stride;
-    const logits = kept ? kept + <usize>(task * MC) * stride : dLogits;
+    const m = min(BLOCK, rows - task * BLOCK), v0 = first + task * BLOCK, at = <usize>v0 * ldw;
+    const dLogits = addressAt(p, 11) + <usize>(task * BLOCK) * stride;
+    const logits = kept ? kept + <usize>(task * BLOCK) * stride : dLogits;
     if (N && !kept) {
       const block = floatRows(format, weight + <usize>v0 * rowBytes, rowBytes, m, C, unpacked);
       gemmBlock(block, ldw, false, hiddenT, 0, width, 0, dLogits, stride, m, width, C, 0, 0, scratch);

@@ -13,8 +13,8 @@ const PACKED_BYTES = 16 << 20;
 const FEW_ROWS = { transposeB: 24, plain: 8 };
 /** B of at most this many bytes stays in the caches, and is multiplied as it lies where its rows are whole panels. */
 const SMALL_BYTES = 128 << 10;
-/** A thread's scratch in gemm: one register tile, and 96 rows of A by a block of k of at most 320. */
-export const gemmScratch = (k: number): number => 256 + 4 * 96 * Math.min(k, 320);
+/** A thread's scratch in gemm: one register tile, and 192 rows of A by a block of k of at most 320. */
+export const gemmScratch = (k: number): number => 256 + 4 * 192 * Math.min(k, 320);
 
 const roundUp = (n: number, step: number): number => Math.ceil(n / step) * step;
 

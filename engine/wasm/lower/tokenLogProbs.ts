@@ -5,7 +5,7 @@ import { address, flag, int, operand, rowsOf } from '../call.ts';
 import { PACK_SCRATCH, formatOf, packCall, rowBytesOf } from './blocks.ts';
 import { gemmScratch } from './matmul.ts';
 
-/** Rows of weight whose logits one task computes at a time (MC of kernels/tileSize.ts). */
+/** Rows of weight whose logits one task computes at a time (kernels/tokenLogProbs.ts). */
 const BLOCK = 96;
 /** The vocabulary is summed over in at most so many groups. */
 const MOST_GROUPS = 64;
