@@ -102,7 +102,7 @@ async function check(...args: Args): Promise<void> {
 
 describe.each(formats)('a weight in blocks of %s', (format) => {
   const { size } = blockFormats[format];
-  /** Rows in and out of a product: around panels, strips of 64, blocks of 320, and few. */
+  /** Rows in and out of a product: around panels, strips of 64, blocks of 384, and few. */
   const cases = [
     [40, 72, size],
     [33, 101, 2 * size],

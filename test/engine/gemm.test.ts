@@ -7,9 +7,9 @@ import { ReferenceDevice } from '../../engine/reference/device.ts';
 import { drawInputs, named, random, relativeError, runOnce, sampleProgram } from './samples.ts';
 import { onEach, openVariants } from './wasmVariants.ts';
 
-// Around the edges of register tiles (4, 6 or 8 by 8), of blocks (96 rows, 320 of k) and of the paths for few rows.
-const ROWS = [1, 2, 3, 5, 6, 7, 8, 9, 16, 24, 25, 31, 48, 95, 96, 97, 101, 131];
-const INNER = [1, 2, 3, 7, 8, 31, 64, 100, 319, 320, 321, 400];
+// Around the edges of register tiles (4, 6 or 8 by 8), of blocks (96 or 192 rows, 384 of k) and of the paths for few rows.
+const ROWS = [1, 2, 3, 5, 6, 7, 8, 9, 16, 24, 25, 31, 48, 95, 96, 97, 101, 191, 193];
+const INNER = [1, 2, 3, 7, 8, 31, 64, 100, 383, 384, 385, 400];
 
 interface Case {
   readonly title: string;

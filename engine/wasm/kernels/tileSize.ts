@@ -10,10 +10,10 @@
 // @ts-ignore: TILE_ROWS is given by --use
 @inline export const MR: i32 = TILE_ROWS;
 
-/** Longest block of k: a panel of B (8 columns) then takes at most 10 KiB of the 32 KiB L1 cache. */
+/** Longest block of k: a panel of B (8 columns) then takes at most 12 KiB of the 32 KiB L1 cache. */
 // @ts-ignore: a compile-time constant
-@inline export const KC: i32 = 320;
-/** Rows of A that are packed at a time, a multiple of MR: with KC 240 KiB, which stay in L2. Every block of rows reads all of B
+@inline export const KC: i32 = 384;
+/** Rows of A that are packed at a time, a multiple of MR: with KC 288 KiB, which stay in L2. Every block of rows reads all of B
  *  from beyond L2, so that fewer rows are slower. */
 // @ts-ignore: a compile-time constant
 @inline export const MC: i32 = 192;

@@ -2,6 +2,7 @@ import { blockBytes, blockFormats } from '../../blocks.ts';
 import type { TensorType } from '../../shape.ts';
 import type { Call, Field, Lowering, Span } from '../call.ts';
 import { address, flag, int, operand, rowsOf, widthOf } from '../call.ts';
+import { K_BLOCK } from './tileSize.ts';
 
 /** What kernels call the storage of a tensor: 0 for floats. */
 export const formatOf = ({ blocks }: TensorType): number =>
@@ -13,8 +14,8 @@ export function rowBytesOf({ shape, blocks }: TensorType): number {
   return blocks === undefined ? 4 * width : blockBytes(blocks, width);
 }
 
-/** A thread's scratch in packBlocks: 64 columns by a block of k of at most 320, or 8 rows of one and its edges. */
-export const PACK_SCRATCH = 4 * 64 * 320;
+/** A thread's scratch in packBlocks: 64 columns by a block of k, or 8 rows of one and its edges. */
+export const PACK_SCRATCH = 4 * 64 * K_BLOCK;
 /** A thread's scratch in gemvRowsBlocks. */
 export const gemvScratch = (k: number): number => 16 * k;
 

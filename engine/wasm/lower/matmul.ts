@@ -4,18 +4,14 @@ import type { TensorType } from '../../shape.ts';
 import type { Call, Field, LowerArgs, Lowering, Operand, Span } from '../call.ts';
 import { address, flag, int, operand, rowsOf, widthOf } from '../call.ts';
 import { PACK_SCRATCH, formatOf, gemvScratch, packCall, rowBytesOf } from './blocks.ts';
+import { PANEL, blockScratch, rowBlock } from './tileSize.ts';
 
-/** Columns of one packed panel of B (kernels/tileSize.ts). */
-const PANEL = 8;
 /** Packed columns of B that one pair of calls works on: their panels fill at most this many bytes. */
 const PACKED_BYTES = 16 << 20;
 /** Up to this many rows of A, B is read where it lies: rows of weights (given as [N, K]), or columns. */
 const FEW_ROWS = { transposeB: 24, plain: 8 };
 /** B of at most this many bytes stays in the caches, and is multiplied as it lies where its rows are whole panels. */
 const SMALL_BYTES = 128 << 10;
-/** A thread's scratch in gemm: one register tile, and 192 rows of A by a block of k of at most 320. */
-export const gemmScratch = (k: number): number => 256 + 4 * 192 * Math.min(k, 320);
-
 const roundUp = (n: number, step: number): number => Math.ceil(n / step) * step;
 
 /** A product C[M, N] = A · B, whichever of them is given transposed. */
@@ -59,12 +55,16 @@ function planOf({ m, n, k, transposeA, transposeB, blocks }: Product): Plan {
   return { kind: 'packed', columns: roundUp(Math.ceil(n / Math.ceil(n / most)), blocks ? 64 : PANEL) };
 }
 
+/** Of each thread, in gemm. */
+const gemmScratch = ({ m, k }: Product, threads: number): number =>
+  blockScratch(Math.min(m, rowBlock(threads)), k);
+
 const packedBytes = ({ k }: Product, columns: number): number => roundUp(4 * k * columns, 64);
 
 function workspaceOf(product: Product, threads: number): number {
   const plan = planOf(product);
   if (plan.kind === 'gemv') return product.blocks ? threads * gemvScratch(product.k) : 0;
-  const scratch = threads * (gemmScratch(product.k) + (product.blocks ? PACK_SCRATCH : 0));
+  const scratch = threads * (gemmScratch(product, threads) + (product.blocks ? PACK_SCRATCH : 0));
   return plan.kind === 'packed' ? packedBytes(product, plan.columns) + scratch : scratch;
 }
 
@@ -141,7 +141,7 @@ function gemmCalls(
   const columns = plan.kind === 'packed' ? plan.columns : n;
   const taken = plan.kind === 'packed' ? packedBytes(product, columns) : 0;
   const packed = { address: workspace.address, bytes: taken };
-  const scratch = { address: workspace.address + taken, bytes: threads * gemmScratch(k) };
+  const scratch = { address: workspace.address + taken, bytes: threads * gemmScratch(product, threads) };
   const unpacking = { address: scratch.address + scratch.bytes, bytes: threads * PACK_SCRATCH };
   const ldb = 4 * (transposeB ? k : n);
   const calls: Call[] = [];
@@ -165,7 +165,7 @@ function gemmCalls(
         int(width),
         inner,
         address(scratch),
-        int(gemmScratch(k)),
+        int(gemmScratch(product, threads)),
       ],
       reads: present(a, plan.kind === 'packed' ? packed : b, bias, base),
       writes: [c, scratch],

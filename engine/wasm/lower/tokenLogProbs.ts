@@ -3,7 +3,7 @@ import type { TensorType } from '../../shape.ts';
 import type { Call, LowerArgs, Lowering, Operand, Span } from '../call.ts';
 import { address, flag, int, operand, rowsOf } from '../call.ts';
 import { PACK_SCRATCH, formatOf, packCall, rowBytesOf } from './blocks.ts';
-import { gemmScratch } from './matmul.ts';
+import { blockScratch } from './tileSize.ts';
 
 /** Rows of weight whose logits one task computes at a time (kernels/tokenLogProbs.ts). */
 const BLOCK = 96;
@@ -57,7 +57,7 @@ function forwardSizes(inputs: readonly TensorType[], statistics: boolean, thread
   const { c, v, stride } = sizesOf(inputs);
   const groupRows = roundUp(Math.ceil(v / Math.min(MOST_GROUPS, Math.ceil(v / BLOCK))), BLOCK);
   const groups = Math.ceil(v / groupRows);
-  const unpacked = gemmScratch(c) + stride + BLOCK * stride;
+  const unpacked = blockScratch(BLOCK, c) + stride + BLOCK * stride;
   const scratch = unpacked + unpackedBytes(inputs);
   return {
     groupRows,
@@ -108,7 +108,7 @@ const tokenLogProbs: Lowering = {
           address(labelLogits),
           address(scratch),
           int(scratchBytes),
-          int(gemmScratch(c)),
+          int(blockScratch(BLOCK, c)),
           ...[int(formatOf(weight.type)), int(rowBytesOf(weight.type)), int(unpacked)],
           address(logits),
         ],
@@ -145,7 +145,7 @@ function gradientSizes(inputs: readonly TensorType[], keepsLogits: boolean, thre
   const { n, c, v, stride } = sizesOf(inputs);
   const fitting = Math.floor(DLOGITS_BYTES / (BLOCK * Math.max(stride, 64)) / 8) * 8;
   const chunk = Math.min(roundUp(v, BLOCK), BLOCK * Math.min(MOST_BLOCKS, Math.max(8, fitting)));
-  const gemmBytes = gemmScratch(Math.max(n, c, chunk));
+  const gemmBytes = blockScratch(BLOCK, Math.max(n, c, chunk));
   const unpacked = gemmBytes + 2 * stride;
   const packing = inputs[1]?.blocks === undefined ? 0 : PACK_SCRATCH;
   const scratch = Math.max(unpacked + unpackedBytes(inputs), packing);
