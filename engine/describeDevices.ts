@@ -1,6 +1,14 @@
 import { WasmDevice } from './wasm/device.ts';
 import { canShare, coreCount } from './wasm/features.ts';
-import { FEATURES, LIMITS, adapterName, findGpu, isSoftware, requestAdapter } from './webgpu/gpu.ts';
+import {
+  FEATURES,
+  LIMITS,
+  adapterName,
+  autoTakes,
+  findGpu,
+  isSoftware,
+  requestAdapter,
+} from './webgpu/gpu.ts';
 
 export interface DeviceStatus {
   readonly name: 'webgpu' | 'wasm' | 'reference';
@@ -41,17 +49,14 @@ async function webgpuStatuses(): Promise<DeviceStatus[]> {
     return [{ name: 'webgpu', available: false, detail: adapter, auto: false }];
   const frugal = await (await findGpu())?.requestAdapter({ powerPreference: 'low-power' });
   const others = frugal && adapterName(frugal) !== adapterName(adapter) ? [frugal] : [];
-  return [adapter, ...others].map((one, i) => {
-    const software = isSoftware(one);
-    return {
-      name: 'webgpu',
-      available: true,
-      detail: adapterName(one) + (software ? '; a software adapter' : ''),
-      ...(i === 0 && !software ? { auto: true, reason: 'a GPU is faster than the CPU' } : { auto: false }),
-      limits: Object.fromEntries(LIMITS.map((name) => [name, one.limits[name]])),
-      features: FEATURES.filter((name) => one.features.has(name)),
-    };
-  });
+  return [adapter, ...others].map((one, i) => ({
+    name: 'webgpu',
+    available: true,
+    detail: adapterName(one) + (isSoftware(one) ? '; a software adapter' : ''),
+    ...(i === 0 && autoTakes(one) ? { auto: true, reason: 'a GPU is faster than the CPU' } : { auto: false }),
+    limits: Object.fromEntries(LIMITS.map((name) => [name, one.limits[name]])),
+    features: FEATURES.filter((name) => one.features.has(name)),
+  }));
 }
 
 async function wasmStatus(): Promise<DeviceStatus> {

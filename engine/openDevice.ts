@@ -3,7 +3,7 @@ import { ReferenceDevice } from './reference/device.ts';
 import type { WasmOptions } from './wasm/device.ts';
 import { WasmDevice } from './wasm/device.ts';
 import { WebGpuDevice } from './webgpu/device.ts';
-import { isSoftware, requestAdapter } from './webgpu/gpu.ts';
+import { autoTakes, requestAdapter } from './webgpu/gpu.ts';
 
 export interface DeviceChoice {
   readonly device: 'auto' | 'webgpu' | 'wasm' | 'reference';
@@ -19,10 +19,7 @@ export interface DeviceChoice {
  */
 export async function openDevice({ device, threads, profile }: DeviceChoice): Promise<Device> {
   if (device === 'reference') return new ReferenceDevice();
-  if (device === 'webgpu') return WebGpuDevice.create();
-  if (device === 'auto') {
-    const adapter = await requestAdapter();
-    if (typeof adapter !== 'string' && !isSoftware(adapter)) return WebGpuDevice.create();
-  }
+  if (device === 'webgpu' || (device === 'auto' && autoTakes(await requestAdapter())))
+    return WebGpuDevice.create();
   return WasmDevice.create({ threads: threads ?? undefined, profile });
 }

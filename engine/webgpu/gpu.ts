@@ -50,6 +50,10 @@ export function isSoftware({ info }: GPUAdapter): boolean {
   );
 }
 
+/** Whether `auto` takes what requestAdapter found: an adapter that does not compute on the CPU. */
+export const autoTakes = (adapter: GPUAdapter | string): boolean =>
+  typeof adapter !== 'string' && !isSoftware(adapter);
+
 /** An adapter's name for people. */
 export function adapterName({ info }: GPUAdapter): string {
   const parts = [info.description || info.device, info.vendor, info.architecture].filter(
