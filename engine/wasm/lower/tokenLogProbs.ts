@@ -3,7 +3,7 @@ import type { TensorType } from '../../shape.ts';
 import type { Call, LowerArgs, Lowering, Operand, Span } from '../call.ts';
 import { address, flag, int, operand, rowsOf } from '../call.ts';
 import { PACK_SCRATCH, formatOf, packCall, rowBytesOf } from './blocks.ts';
-import { blockScratch } from './tileSize.ts';
+import { blockScratch, rowBlock } from './tileSize.ts';
 
 /** Rows of weight whose logits one task computes at a time (kernels/tokenLogProbs.ts). */
 const BLOCK = 96;
@@ -145,7 +145,8 @@ function gradientSizes(inputs: readonly TensorType[], keepsLogits: boolean, thre
   const { n, c, v, stride } = sizesOf(inputs);
   const fitting = Math.floor(DLOGITS_BYTES / (BLOCK * Math.max(stride, 64)) / 8) * 8;
   const chunk = Math.min(roundUp(v, BLOCK), BLOCK * Math.min(MOST_BLOCKS, Math.max(8, fitting)));
-  const gemmBytes = blockScratch(BLOCK, Math.max(n, c, chunk));
+  // For blocks of weight, and for the product that gives dHidden.
+  const gemmBytes = blockScratch(Math.max(BLOCK, rowBlock(threads)), Math.max(n, c, chunk));
   const unpacked = gemmBytes + 2 * stride;
   const packing = inputs[1]?.blocks === undefined ? 0 : PACK_SCRATCH;
   const scratch = Math.max(unpacked + unpackedBytes(inputs), packing);
