@@ -74,6 +74,7 @@ describe('products of any shape', async () => {
     [9, 33, 97, 0],
     [70, 64, 1101, 63],
     [33, 20, 7001, 33],
+    [250, 40, 300, 250],
   ] as const) {
     const head = [{ shape: [n, c], rows: 'heads' }, { shape: [v, c] }, { shape: [n], int: v, rows: 'heads' }];
     const perRow = { shape: [n], rows: 'heads' };
