@@ -8,8 +8,7 @@ import { exp4, logf } from './math';
 import { addressAt, intAt, nextTask } from './record';
 
 /** Rows of weight whose logits are computed at a time. */
-// @ts-ignore: a compile-time constant
-@inline const BLOCK: i32 = 96;
+const BLOCK: i32 = 96;
 
 // State of a token over the logits l seen so far, as rows [width] that lie `stride` bytes apart:
 // 0 max l · 1 Σ e · 2 Σ e² · 3 Σ e (l − max) · 4 Σ l, where e = exp(l − max); the last three for statistics alone.
